@@ -1,0 +1,46 @@
+// Plain JavaScript for any Node from 20 on: finds the Node that came along as a package, and installs what is missing.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const modules = join(root, 'node_modules')
+
+/** Runs `npm ci` when nothing is installed yet or the lockfile is newer than what is. */
+export function installIfStale() {
+  const marker = join(modules, '.package-lock.json')
+  const lockfile = join(root, 'package-lock.json')
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lockfile).mtimeMs) return
+  process.stderr.write('holdfast: installing packages (once) …\n')
+  const { status } = spawnSync('npm', ['ci'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status !== 0) fail('Cannot install packages: "npm ci" failed (see above)')
+}
+
+/** The Node to run with: the bundled one where it starts, else this one if it is new enough. */
+export function findNode() {
+  const { platform, arch } = process
+  for (const name of [`node-${platform}-${arch}`, `node-bin-${platform}-${arch}`]) {
+    const binary = join(modules, name, 'bin', 'node')
+    // The binaries need glibc: where there is another C library they are installed all the same and do not start.
+    if (existsSync(binary) && spawnSync(binary, ['--version']).status === 0) return binary
+  }
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major > 24 || (major === 24 && minor >= 15)) return process.execPath
+  return fail(
+    `Cannot start: no Node package runs on ${platform}-${arch}; install Node 24.15 or newer (this is ${process.version})`,
+  )
+}
+
+/** Starts Node with these arguments, hands signals on to it, and ends as it ends. */
+export function runNode(args, env = {}) {
+  const cache = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modules, '.cache', 'compile') }
+  const child = spawn(findNode(), args, { stdio: 'inherit', env: { ...process.env, ...cache, ...env } })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  return new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1))))
+}
+
+function fail(message) {
+  process.stderr.write(`holdfast: ${message}\n`)
+  process.exit(1)
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { createFeatures } from './features/index.ts'
+import { createHttpServer, type HttpServer } from './http/server.ts'
+import { route } from './http/types.ts'
+import type { Pace } from './http/watchdog.ts'
+import { createSqliteStore } from './metadata/sqlite/store.ts'
+import { createJobs } from './platform/jobs.ts'
+import type { Log } from './platform/log.ts'
+import type { MetadataStore } from './registry/ports/metadata.ts'
+import { createRegistry } from './registry/registry.ts'
+import { registryRoutes } from './registry/routes.ts'
+import { createFilesystem } from './storage/filesystem.ts'
+
+export interface AppOptions {
+  /** Folder of the storage; our own state lies in `holdfast/` below it. */
+  data: string
+  log: Log
+  clock?: { now(): Date }
+  pace?: Partial<Pace>
+}
+
+export interface App extends HttpServer {
+  metadata: MetadataStore
+  /** Runs the jobs that are due. */
+  runJobs(): Promise<void>
+}
+
+/** The only place that makes the parts and puts them together. */
+export function createApp({ data, log, clock = { now: () => new Date() }, pace }: AppOptions): App {
+  const storage = createFilesystem(data)
+  const metadata = createSqliteStore({
+    folder: join(data, 'holdfast'),
+    clock,
+    onEvents: (events) =>
+      events.forEach(({ type, at: _at, actor, ...fields }) => log.info(type, { ...fields, address: actor.address })),
+  })
+  const features = createFeatures({ storage, metadata, log, clock })
+  const authorizer = features.find((feature) => feature.authorizer)?.authorizer
+  const registry = createRegistry({
+    storage,
+    metadata,
+    guards: features.flatMap((feature) => feature.guards ?? []),
+    authorizer,
+    ids: { upload: randomUUID },
+  })
+  const root = route(
+    'GET HEAD',
+    '/',
+    () => [],
+    async () => ({ status: 200, headers: { 'Cache-Control': 'no-cache' } }),
+  ) // balancers probe it
+  const server = createHttpServer({
+    routes: [...registryRoutes(registry), root, ...features.flatMap((feature) => feature.routes ?? [])],
+    authenticators: features.flatMap((feature) => feature.authenticators ?? []),
+    authorizer,
+    onError: (error, request) =>
+      log.error('request.failed', {
+        ...request,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      }),
+    ...(pace && { pace }),
+  })
+  const jobs = createJobs(
+    features.flatMap((feature) => feature.jobs ?? []),
+    { metadata, log },
+  )
+
+  return {
+    metadata,
+    listen: server.listen,
+    runJobs: jobs.look,
+    async close(graceMs) {
+      await server.close(graceMs)
+      await jobs.stop()
+      await metadata.close()
+    },
+  }
+}

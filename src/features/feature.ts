@@ -1,0 +1,26 @@
+import type { Authenticator, Authorizer } from '../auth/types.ts'
+import type { Route } from '../http/types.ts'
+import type { Job } from '../platform/jobs.ts'
+import type { Log } from '../platform/log.ts'
+import type { Guard } from '../registry/ports/guard.ts'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import type { StorageDriver } from '../registry/ports/storage.ts'
+
+/** What a feature is given. */
+export interface Platform {
+  storage: StorageDriver
+  metadata: MetadataStore
+  log: Log
+  clock: { now(): Date }
+}
+
+/** What a feature plugs in; everything is optional. */
+export interface Feature {
+  name: string
+  routes?: Route[]
+  guards?: Guard[]
+  authenticators?: Authenticator[]
+  /** At most one feature decides who may do what. */
+  authorizer?: Authorizer
+  jobs?: Job[]
+}

@@ -1,0 +1,65 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Writable } from 'node:stream'
+import type { Access, Principal } from '../auth/types.ts'
+
+/** First and last byte, both included. */
+export interface ByteRange {
+  first: number
+  last: number
+}
+
+/** Bytes that lie somewhere else and are streamed into an answer, never held as a whole. */
+export interface Content {
+  readonly size: number
+  /** Writes the range into the sink without ending it; stops when the sink is destroyed. Throws on a short read. */
+  sendTo(sink: Writable, range: ByteRange): Promise<void>
+  close(): Promise<void>
+}
+
+export interface HttpRequest<P = Record<string, string>> {
+  method: string
+  /** The path as sent, without query. */
+  path: string
+  params: P
+  query: URLSearchParams
+  headers: IncomingHttpHeaders
+  principal: Principal
+  /** The body's stream; asking for it tells a client that waits for `100 Continue` to go on. */
+  body(): IncomingMessage
+}
+
+export interface HttpReply {
+  status: number
+  headers?: Record<string, string>
+  /** With `content`, the range of it that is sent; the server closes it. */
+  body?: string | Uint8Array | { content: Content; range: ByteRange }
+}
+
+/** One endpoint. `access` is asked before the handler, so no endpoint can forget authorization. */
+export interface Route {
+  methods: readonly string[]
+  pattern: string
+  access(request: HttpRequest): Access[]
+  handle(request: HttpRequest): Promise<HttpReply>
+}
+
+type ParamsOf<Pattern extends string> = Pattern extends `${infer Head}/${infer Tail}`
+  ? ParamsOf<Head> & ParamsOf<Tail>
+  : Pattern extends `:${infer Name}+`
+    ? Record<Name, string>
+    : Pattern extends `:${infer Name}`
+      ? Record<Name, string>
+      : unknown
+
+/**
+ * Declares an endpoint, `route('GET HEAD', '/v2/:repository+/blobs/:digest', access, handle)`: `:name` takes one segment,
+ * `:name+` takes one or more. The handler's params are typed from the pattern.
+ */
+export function route<Pattern extends string>(
+  methods: string,
+  pattern: Pattern,
+  access: (request: HttpRequest<ParamsOf<Pattern>>) => Access[],
+  handle: (request: HttpRequest<ParamsOf<Pattern>>) => Promise<HttpReply>,
+): Route {
+  return { methods: methods.split(' '), pattern, access, handle } as Route
+}

@@ -1,0 +1,53 @@
+import { parseArgs } from 'node:util'
+import { createApp } from './app.ts'
+import { loadSettings } from './config/settings.ts'
+import { createLog } from './platform/log.ts'
+
+const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
+
+  CONFIG              a registry:2 configuration file (config.yml)
+  --addr HOST:PORT    where to listen (default 127.0.0.1:5000)
+  --data DIR          where images are kept (default ./data)
+`
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { addr: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  })
+  const [command, file, ...rest] = positionals
+  if (values.help) return void process.stdout.write(usage)
+  if (command !== 'serve' || rest.length > 0) throw new Error(`unknown command "${positionals.join(' ')}"\n\n${usage}`)
+  await serve(await loadSettings({ file, addr: values.addr, data: values.data, env: process.env }))
+}
+
+async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promise<void> {
+  const clock = { now: () => new Date() }
+  const log = createLog(settings.logLevel, (line) => process.stdout.write(line), clock)
+  for (const warning of settings.warnings) log.warn('config', { warning })
+  const app = createApp({ data: settings.data, log, clock })
+  const { host, port } = await app.listen(settings.host, settings.port)
+  log.info('registry.listening', { address: `${host}:${port}`, data: settings.data })
+  void app.runJobs()
+
+  let stopping = false
+  const stop = (signal: string) => {
+    if (stopping) process.exit(1) // asked twice: do not wait for anyone
+    stopping = true
+    log.info('registry.stopping', { signal })
+    app.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error('registry.stop-failed', { error: String(error) })
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,166 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { Digest } from '../../oci/digest.ts'
+import type { Actor, Happening, RegistryEvent } from '../../registry/ports/events.ts'
+import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+
+export type Commands = ReturnType<typeof createCommands>
+
+/** Moment (milliseconds) and doer of a change. */
+export interface Act {
+  at: number
+  actor: Actor
+}
+
+/**
+ * Every change of state, each run inside a transaction of the writer and writing its event there. Arguments and results are
+ * plain data, because they cross a thread.
+ */
+export function createCommands(database: DatabaseSync, onEvent: (event: RegistryEvent) => void) {
+  const sql = (text: string) => database.prepare(text)
+  const findRepository = sql('select id from repository where name = ?')
+  const addRepository = sql('insert into repository (name) values (?) returning id')
+  const addBlob = sql(
+    'insert into blob (digest, size, stored_at) values (?, ?, ?) on conflict (digest) do update set size = excluded.size where size <> excluded.size',
+  )
+  const addLink = sql('insert into blob_link (repository_id, digest) values (?, ?) on conflict do nothing')
+  const removeLink = sql('delete from blob_link where repository_id = ? and digest = ?')
+  const linkedSize = sql('select size from blob_link join blob using (digest) where repository_id = ? and digest = ?')
+  const manifestSize = sql('select length(content) as size from manifest where repository_id = ? and digest = ?')
+  const addManifest = sql(`
+    insert into manifest (repository_id, digest, media_type, artifact_type, subject, descriptor, pushed_at, content)
+    values (?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (repository_id, digest) do update set media_type = excluded.media_type, artifact_type = excluded.artifact_type,
+      subject = excluded.subject, descriptor = excluded.descriptor where media_type <> excluded.media_type`)
+  const removeManifest = sql('delete from manifest where repository_id = ? and digest = ?')
+  const findTag = sql('select digest from tag where repository_id = ? and name = ?')
+  const setTag = sql(`
+    insert into tag (repository_id, name, digest, moved_at) values (?, ?, ?, ?)
+    on conflict (repository_id, name) do update set digest = excluded.digest, moved_at = excluded.moved_at`)
+  const removeTag = sql('delete from tag where repository_id = ? and name = ?')
+  const removeTagsOf = sql('delete from tag where repository_id = ? and digest = ? returning name')
+  const addUpload = sql('insert into upload (id, repository, algorithm, started_at) values (?, ?, ?, ?)')
+  const removeUpload = sql('delete from upload where id = ?')
+  const addEvent = sql('insert into event (at, body) values (?, ?)')
+  const removeEvents = sql('delete from event where at < ?')
+  const addJob = sql('insert into job (name, due_at, leased_until) values (?, ?, 0) on conflict do nothing')
+  const leaseJob = sql('update job set leased_until = ? where name = ? and due_at <= ? and leased_until <= ?')
+  const releaseJob = sql('update job set leased_until = 0, due_at = ? where name = ?')
+
+  function repositoryId(name: string): number | undefined {
+    return findRepository.get(name)?.id as number | undefined
+  }
+  function ensureRepository(name: string): number {
+    return repositoryId(name) ?? (addRepository.get(name)?.id as number)
+  }
+  function record({ at, actor }: Act, happening: Happening): void {
+    const whole = { ...happening, at: new Date(at).toISOString(), actor }
+    addEvent.run(at, JSON.stringify(whole))
+    onEvent(whole)
+  }
+
+  /** What keeps the push from happening; undefined when nothing does. */
+  function objection(repository: number | undefined, push: ManifestPush): PushOutcome | undefined {
+    if (push.expects !== undefined) {
+      const tag = push.tags[0]
+      const present = repository && tag !== undefined ? findTag.get(repository, tag)?.digest : undefined
+      const stands = push.expects === 'absent' ? present === undefined : push.expects.digests.includes(String(present))
+      if (!stands) return { outcome: 'precondition-failed' }
+    }
+    const missing = new Set<Digest>()
+    for (const { digest, size, kind } of push.references) {
+      const child = repository && kind === 'child' ? manifestSize.get(repository, digest) : undefined
+      const found = child ?? (repository ? linkedSize.get(repository, digest) : undefined)
+      if (!found) missing.add(digest)
+      else if (found.size !== size) return { outcome: 'wrong-size', digest, size: Number(found.size) }
+    }
+    return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
+  }
+
+  return {
+    commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): void {
+      addBlob.run(blob.digest, blob.size, act.at)
+      addLink.run(ensureRepository(blob.repository), blob.digest)
+      removeUpload.run(blob.upload)
+      record(act, { type: 'blob.pushed', repository: blob.repository, digest: blob.digest, size: blob.size })
+    },
+
+    mountBlob(blob: { repository: string; digest: Digest; from: string }, act: Act): boolean {
+      const source = repositoryId(blob.from)
+      if (source === undefined || !linkedSize.get(source, blob.digest)) return false
+      addLink.run(ensureRepository(blob.repository), blob.digest)
+      record(act, { type: 'blob.mounted', ...blob })
+      return true
+    },
+
+    unlinkBlob(repository: string, digest: Digest, act: Act): boolean {
+      const id = repositoryId(repository)
+      if (id === undefined || removeLink.run(id, digest).changes === 0) return false
+      record(act, { type: 'blob.deleted', repository, digest })
+      return true
+    },
+
+    pushManifest(push: ManifestPush, act: Act): PushOutcome {
+      const refused = objection(repositoryId(push.repository), push)
+      if (refused) return refused
+      const { digest, mediaType, content } = push.manifest
+      const { artifactType, annotations } = push
+      const descriptor = { mediaType, digest, size: content.length, artifactType, annotations }
+      const id = ensureRepository(push.repository)
+      addManifest.run(
+        id,
+        digest,
+        mediaType,
+        artifactType ?? null,
+        push.subject ?? null,
+        JSON.stringify(descriptor),
+        act.at,
+        content,
+      )
+      for (const tag of push.tags) setTag.run(id, tag, digest, act.at)
+      record(act, {
+        type: 'manifest.pushed',
+        repository: push.repository,
+        digest,
+        mediaType,
+        size: content.length,
+        tags: push.tags,
+      })
+      return { outcome: 'pushed' }
+    },
+
+    deleteManifest(repository: string, digest: Digest, act: Act): string[] | undefined {
+      const id = repositoryId(repository)
+      if (id === undefined || !manifestSize.get(id, digest)) return undefined
+      const tags = removeTagsOf.all(id, digest).map((row) => String(row.name))
+      removeManifest.run(id, digest)
+      record(act, { type: 'manifest.deleted', repository, digest, tags })
+      return tags
+    },
+
+    deleteTag(repository: string, tag: string, act: Act): boolean {
+      const id = repositoryId(repository)
+      if (id === undefined || removeTag.run(id, tag).changes === 0) return false
+      record(act, { type: 'tag.deleted', repository, tag })
+      return true
+    },
+
+    createUpload(upload: Upload, at: number): void {
+      addUpload.run(upload.id, upload.repository, upload.algorithm, at)
+    },
+    deleteUpload(id: string): void {
+      removeUpload.run(id)
+    },
+
+    deleteEventsBefore(moment: number): void {
+      removeEvents.run(moment)
+    },
+
+    claimJob(name: string, now: number, leaseMs: number): boolean {
+      addJob.run(name, now)
+      return leaseJob.run(now + leaseMs, name, now, now).changes === 1
+    },
+    releaseJob(name: string, dueAt: number): void {
+      releaseJob.run(dueAt, name)
+    },
+  }
+}

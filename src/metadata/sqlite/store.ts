@@ -1,0 +1,172 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { type Digest, digestOf, algorithmOf } from '../../oci/digest.ts'
+import type { Reference } from '../../oci/reference.ts'
+import type { RegistryEvent } from '../../registry/ports/events.ts'
+import type { MetadataStore, StoredManifest, Upload } from '../../registry/ports/metadata.ts'
+import { createByteCache } from './byte-cache.ts'
+import { migrate } from './schema.ts'
+import { createWriter } from './writer.ts'
+
+interface SqliteOptions {
+  /** The folder of the database and its lock. */
+  folder: string
+  clock: { now(): Date }
+  /** Told about events right after their commit; what must not be missed is read from the log instead. */
+  onEvents?: (events: RegistryEvent[]) => void
+}
+
+const manifestCacheBytes = 16 << 20
+
+/**
+ * Facts in SQLite: one thread writes (`writer.ts`), this one reads. Because no other process writes, manifests and tags may be
+ * kept in memory; what a write changed is dropped before the write is acknowledged.
+ * @throws when another process holds the folder
+ */
+export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): MetadataStore {
+  mkdirSync(folder, { recursive: true })
+  const lock = lockFolder(folder)
+  const path = join(folder, 'holdfast.db')
+  const database = new DatabaseSync(path)
+  database.exec('pragma journal_mode = wal; pragma synchronous = full')
+  migrate(database)
+  database.exec('pragma query_only = 1; pragma cache_size = -4000')
+  const { run, close } = createWriter(path, (events) => onEvents?.(events))
+  const cached = createByteCache<StoredManifest>(manifestCacheBytes)
+  const queries = createQueries(database)
+  const now = () => clock.now().getTime()
+
+  function findManifest(repository: string, reference: Reference): StoredManifest | undefined {
+    const name = 'tag' in reference ? reference.tag : reference.digest
+    const key = `${repository}:${name}`
+    const known = cached.get(key)
+    if (known) return known
+    const row = ('tag' in reference ? queries.manifestByTag : queries.manifestByDigest).get(repository, name)
+    if (!row) return undefined
+    const stored = row.content as Uint8Array
+    const content = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength)
+    const digest = row.digest as Digest
+    if (digestOf(content, algorithmOf(digest)) !== digest)
+      throw new Error(`Cannot serve manifest ${digest} of ${repository}: its bytes are damaged`)
+    const manifest = { digest, mediaType: String(row.media_type), content }
+    cached.set(key, manifest, content.length + key.length + 200)
+    return manifest
+  }
+
+  return {
+    repositories: {
+      list: async ({ limit, last }) => names(queries.repositories.all(last ?? '', limit)),
+    },
+    blobs: {
+      find: async (repository, digest) => queries.blob.get(repository, digest) as { size: number } | undefined,
+      findAnywhere: async (digest) => queries.blobAnywhere.get(digest) as { size: number } | undefined,
+      repositoriesOf: async (digest) => names(queries.repositoriesOfBlob.all(digest)),
+      commit: (blob, actor) => run('commitBlob', blob, { at: now(), actor }),
+      mount: (blob, actor) => run('mountBlob', blob, { at: now(), actor }),
+      unlink: (repository, digest, actor) => run('unlinkBlob', repository, digest, { at: now(), actor }),
+    },
+    manifests: {
+      find: async (repository, reference) => findManifest(repository, reference),
+      async push(push, actor) {
+        const outcome = await run('pushManifest', push, { at: now(), actor })
+        for (const name of [push.manifest.digest, ...push.tags]) cached.delete(`${push.repository}:${name}`)
+        return outcome
+      },
+      async delete(repository, digest, actor) {
+        const tags = await run('deleteManifest', repository, digest, { at: now(), actor })
+        for (const name of [digest, ...(tags ?? [])]) cached.delete(`${repository}:${name}`)
+        return tags
+      },
+      referrers: async (repository, subject, artifactTypes, { limit, last }) => {
+        const types = artifactTypes.length > 0 ? JSON.stringify(artifactTypes) : null
+        return queries.referrers.all(repository, subject, last ?? '', types, types, limit) as {
+          digest: string
+          descriptor: string
+        }[]
+      },
+    },
+    tags: {
+      async list(repository, { limit, last }) {
+        const found = queries.repository.get(repository)
+        return found && names(queries.tags.all(found.id as number, last ?? '', limit))
+      },
+      async delete(repository, tag, actor) {
+        const removed = await run('deleteTag', repository, tag, { at: now(), actor })
+        cached.delete(`${repository}:${tag}`)
+        return removed
+      },
+    },
+    uploads: {
+      create: (upload) => run('createUpload', upload, now()),
+      find: async (id) => queries.upload.get(id) as unknown as Upload | undefined,
+      delete: (id) => run('deleteUpload', id),
+      startedBefore: async (moment) => queries.oldUploads.all(moment.getTime()).map((row) => String(row.id)),
+    },
+    events: {
+      after: async (sequence, limit) =>
+        queries.events
+          .all(sequence, limit)
+          .map((row) => ({ ...JSON.parse(String(row.body)), sequence: Number(row.sequence) })),
+      deleteBefore: (moment) => run('deleteEventsBefore', moment.getTime()),
+    },
+    jobs: {
+      claim: (name, leaseSeconds) => run('claimJob', name, now(), leaseSeconds * 1000),
+      release: (name, seconds) => run('releaseJob', name, now() + seconds * 1000),
+    },
+    async close() {
+      await close()
+      database.close()
+      lock.close()
+    },
+  }
+}
+
+function createQueries(database: DatabaseSync) {
+  const sql = (text: string) => database.prepare(text)
+  return {
+    repository: sql('select id from repository where name = ?'),
+    repositories: sql(`
+      select name from repository where name > ? and exists (select 1 from manifest where repository_id = repository.id)
+      order by name limit ?`),
+    blob: sql(`
+      select size from blob join blob_link using (digest) join repository on repository.id = repository_id where name = ? and digest = ?`),
+    blobAnywhere: sql('select size from blob where digest = ?'),
+    repositoriesOfBlob: sql(
+      'select name from repository join blob_link on repository.id = repository_id where digest = ? order by name limit 100',
+    ),
+    manifestByDigest: sql(`
+      select digest, media_type, content from manifest join repository on repository.id = repository_id where name = ? and digest = ?`),
+    manifestByTag: sql(`
+      select manifest.digest, media_type, content from repository join tag on tag.repository_id = repository.id
+      join manifest on manifest.repository_id = repository.id and manifest.digest = tag.digest
+      where repository.name = ? and tag.name = ?`),
+    referrers: sql(`
+      select digest, descriptor from manifest join repository on repository.id = repository_id
+      where name = ? and subject = ? and digest > ? and (? is null or artifact_type in (select value from json_each(?)))
+      order by digest limit ?`),
+    tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
+    upload: sql('select id, repository, algorithm from upload where id = ?'),
+    oldUploads: sql('select id from upload where started_at < ?'),
+    events: sql('select sequence, body from event where sequence > ? order by sequence limit ?'),
+  }
+}
+
+function names(rows: Record<string, unknown>[]): string[] {
+  return rows.map((row) => String(row.name))
+}
+
+/** Holds the folder for this process; the operating system lets go of it when the process ends, however it ends. */
+function lockFolder(folder: string): DatabaseSync {
+  const lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
+  try {
+    lock.exec('pragma journal_mode = memory; begin exclusive')
+    return lock
+  } catch (cause) {
+    lock.close()
+    throw new Error(
+      `Cannot open ${folder}: another Holdfast is using it; stop that one or choose another folder with --data`,
+      { cause },
+    )
+  }
+}

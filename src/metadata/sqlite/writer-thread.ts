@@ -1,0 +1,57 @@
+import { DatabaseSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { RegistryEvent } from '../../registry/ports/events.ts'
+import { createCommands } from './commands.ts'
+import type { Batch, BatchResult, CommandResult } from './writer.ts'
+
+// The one thread that writes. A batch of commands is one transaction and one fsync; each command is a savepoint of its own,
+// so that one that fails takes nothing else with it.
+const database = new DatabaseSync(workerData as string)
+database.exec(
+  'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma journal_size_limit = 67108864',
+)
+let events: RegistryEvent[] = []
+const commands = createCommands(database, (event) => events.push(event))
+
+function runOne(name: string, args: unknown[]): CommandResult {
+  const before = events.length
+  database.exec('savepoint command')
+  try {
+    const command = commands[name as keyof typeof commands] as (...args: unknown[]) => unknown
+    const value = command(...args)
+    database.exec('release command')
+    return { value }
+  } catch (error) {
+    events.length = before
+    if (!database.isTransaction) throw error // SQLite gave up the whole transaction (disk full, I/O error)
+    database.exec('rollback to command; release command')
+    return { error: plainError(error) }
+  }
+}
+
+function runBatch(batch: Batch): BatchResult {
+  events = []
+  try {
+    database.exec('begin immediate')
+    const results = batch.map(([name, args]) => runOne(name, args))
+    database.exec('commit')
+    return { results, events }
+  } catch (error) {
+    if (database.isTransaction) database.exec('rollback')
+    return { results: batch.map(() => ({ error: plainError(error) })), events: [] }
+  }
+}
+
+/** An error as data, with the code the rest of the program knows a full disk by. */
+function plainError(error: unknown): { message: string; code?: string } {
+  const { message, errcode } = error as { message: string; errcode?: number }
+  const full = errcode === 13 // SQLITE_FULL
+  return full ? { message, code: 'ENOSPC' } : { message }
+}
+
+parentPort?.on('message', (message: Batch | 'close') => {
+  if (message === 'close') {
+    database.close()
+    parentPort?.close()
+  } else parentPort?.postMessage(runBatch(message))
+})

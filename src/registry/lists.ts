@@ -1,0 +1,84 @@
+import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { HttpRequest } from '../http/types.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import type { RegistryPorts } from './registry.ts'
+
+/** A part of a list, and the `last` that asks for the next part when there is one. */
+export interface Listed<T> {
+  items: T[]
+  next: string | undefined
+}
+
+const defaultLimits = { tags: 10_000, repositories: 100, referrers: 1000 }
+const maxLimits = { tags: 10_000, repositories: 1000, referrers: 1000 }
+// Clients read at most 4 MiB of an index.
+const maxIndexBytes = 4_000_000
+
+/** Lists in byte order, a keyset page at a time: a deep page costs what the first one does. */
+export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
+  /** end-8 @throws OciError NAME_UNKNOWN, PAGINATION_NUMBER_INVALID */
+  async function tags(repository: string, query: URLSearchParams): Promise<Listed<string>> {
+    return paged(query, 'tags', async (page) => {
+      const found = await metadata.tags.list(repository, page)
+      if (!found) throw new OciError('NAME_UNKNOWN', { detail: { name: repository } })
+      return found
+    })
+  }
+
+  /** Docker's `_catalog` @throws OciError PAGINATION_NUMBER_INVALID */
+  async function repositories(query: URLSearchParams): Promise<Listed<string>> {
+    return paged(query, 'repositories', (page) => metadata.repositories.list(page))
+  }
+
+  /**
+   * end-12: an index of the manifests with this subject, always there. Every manifest with a `subject` is known when it is
+   * pushed, also by clients that list it under a fallback tag, so such a tag adds nothing more.
+   */
+  async function referrers(
+    repository: string,
+    subject: Digest,
+    query: URLSearchParams,
+  ): Promise<{ index: string; next: string | undefined }> {
+    const types = query.getAll('artifactType').filter((type) => type !== '')
+    const { items, next } = await paged(
+      query,
+      'referrers',
+      (page) => metadata.manifests.referrers(repository, subject, types, page),
+      (item) => item.digest,
+    )
+    let bytes = 0
+    let fit = 0
+    while (fit < items.length && (fit === 0 || bytes + items[fit]!.descriptor.length <= maxIndexBytes))
+      bytes += items[fit++]!.descriptor.length
+    const descriptors = items.slice(0, fit).map((item) => item.descriptor)
+    return {
+      index: `{"schemaVersion":2,"mediaType":"${mediaTypes.index}","manifests":[${descriptors.join(',')}]}`,
+      next: fit < items.length ? items[fit - 1]!.digest : next,
+    }
+  }
+
+  return { tags, repositories, referrers }
+}
+
+async function paged<T>(
+  query: URLSearchParams,
+  kind: keyof typeof maxLimits,
+  read: (page: { limit: number; last: string | undefined }) => Promise<T[]>,
+  keyOf: (item: T) => string = String,
+): Promise<Listed<T>> {
+  const n = query.get('n')
+  if (n !== null && !/^\d+$/.test(n)) throw new OciError('PAGINATION_NUMBER_INVALID')
+  const limit = Math.min(n === null ? defaultLimits[kind] : Number(n), maxLimits[kind])
+  const items = await read({ limit: limit + 1, last: query.get('last') ?? undefined })
+  if (items.length <= limit || limit === 0) return { items: items.slice(0, limit), next: undefined }
+  return { items: items.slice(0, limit), next: keyOf(items[limit - 1]!) }
+}
+
+/** The `Link` header (RFC 8288) to the next page of this request, relative so that it survives every proxy; none on the last page. */
+export function linkTo(next: string | undefined, request: HttpRequest<unknown>): Record<string, string> {
+  if (next === undefined) return {}
+  const query = new URLSearchParams(request.query)
+  query.set('last', next)
+  return { Link: `<${request.path}?${query}>; rel="next"` }
+}

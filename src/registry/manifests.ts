@@ -1,0 +1,71 @@
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import type { Reference } from '../oci/reference.ts'
+import type { Actor } from './ports/events.ts'
+import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
+import type { RegistryPorts } from './registry.ts'
+
+export interface ManifestRequest {
+  repository: string
+  content: Buffer
+  contentType: string | undefined
+  /** Given by the client: verified, and the name the manifest is stored under. Without one it is stored under its sha256. */
+  digest: Digest | undefined
+  tags: string[]
+  expects?: ManifestPush['expects']
+}
+
+/** Manifests, byte for byte, and the tags that point to them. */
+export function createManifests({ metadata }: Pick<RegistryPorts, 'metadata'>) {
+  /** end-3 @throws OciError MANIFEST_UNKNOWN, whether repository or manifest is missing: neither shows what else exists */
+  async function get(repository: string, reference: Reference): Promise<StoredManifest> {
+    const manifest = await metadata.manifests.find(repository, reference)
+    if (manifest) return manifest
+    throw new OciError('MANIFEST_UNKNOWN', { detail: reference })
+  }
+
+  /**
+   * end-7: checks and stores a manifest and sets its tags in one transaction. Calls `beforePush` once the digest is known.
+   * @throws OciError MANIFEST_INVALID, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN, PRECONDITION_FAILED
+   */
+  async function push(
+    request: ManifestRequest,
+    actor: Actor,
+    beforePush: (digest: Digest) => Promise<void>,
+  ): Promise<{ digest: Digest; subject: Digest | undefined }> {
+    const { repository, content, tags, expects } = request
+    const digest = digestOf(content, request.digest && algorithmOf(request.digest))
+    if (request.digest && request.digest !== digest) throw new OciError('DIGEST_INVALID', { detail: { digest } })
+    const { mediaType, artifactType, subject, annotations, references } = parseManifest(content, request.contentType)
+    await beforePush(digest)
+    const manifest = { digest, mediaType, content }
+    const outcome = await metadata.manifests.push(
+      { repository, manifest, tags, artifactType, subject, annotations, references, expects },
+      actor,
+    )
+    switch (outcome.outcome) {
+      case 'pushed':
+        return { digest, subject }
+      case 'missing':
+        throw new OciError('MANIFEST_BLOB_UNKNOWN', { detail: outcome.digests.map((missing) => ({ digest: missing })) })
+      case 'wrong-size':
+        throw new OciError('MANIFEST_INVALID', {
+          message: `manifest invalid: the size of ${outcome.digest} is ${outcome.size} bytes, the manifest says otherwise`,
+        })
+      case 'precondition-failed':
+        throw new OciError('PRECONDITION_FAILED')
+    }
+  }
+
+  /** end-9: by tag only the tag goes; by digest the manifest and every tag on it. @throws OciError MANIFEST_UNKNOWN */
+  async function remove(repository: string, reference: Reference, actor: Actor): Promise<void> {
+    const removed =
+      'tag' in reference
+        ? await metadata.tags.delete(repository, reference.tag, actor)
+        : await metadata.manifests.delete(repository, reference.digest, actor)
+    if (!removed) throw new OciError('MANIFEST_UNKNOWN', { detail: reference })
+  }
+
+  return { get, push, remove }
+}

@@ -1,0 +1,100 @@
+import type { Algorithm, Digest } from '../../oci/digest.ts'
+import type { ContentReference } from '../../oci/manifest.ts'
+import type { Reference } from '../../oci/reference.ts'
+import type { Actor, RegistryEvent } from './events.ts'
+
+export interface StoredManifest {
+  digest: Digest
+  mediaType: string
+  content: Buffer
+}
+
+export interface Upload {
+  id: string
+  repository: string
+  /** The algorithm the client announced; its digest is computed while the bytes arrive. */
+  algorithm: Algorithm
+}
+
+/** A keyset page: at most `limit` entries after `last`, in byte order. */
+export interface Page {
+  limit: number
+  last?: string | undefined
+}
+
+export interface ManifestPush {
+  repository: string
+  manifest: StoredManifest
+  tags: string[]
+  artifactType: string | undefined
+  subject: Digest | undefined
+  annotations: Record<string, string> | undefined
+  references: ContentReference[]
+  /** Where the tag must stand for the push to happen: any of these digests, or nowhere. */
+  expects?: { digests: string[] } | 'absent' | undefined
+}
+
+export type PushOutcome =
+  | { outcome: 'pushed' }
+  | { outcome: 'missing'; digests: Digest[] }
+  | { outcome: 'wrong-size'; digest: Digest; size: number }
+  | { outcome: 'precondition-failed' }
+
+/**
+ * Facts. Each method that writes is one transaction together with its event, durable once it resolves. Every store passes
+ * `metadata/contract.ts` unchanged.
+ */
+export interface MetadataStore {
+  repositories: {
+    /** Names of repositories that hold a manifest. */
+    list(page: Page): Promise<string[]>
+  }
+  blobs: {
+    find(repository: string, digest: Digest): Promise<{ size: number } | undefined>
+    /** The size of the blob, whichever repository holds it. */
+    findAnywhere(digest: Digest): Promise<{ size: number } | undefined>
+    repositoriesOf(digest: Digest): Promise<string[]>
+    /** Makes published bytes a blob of the repository and ends the upload they came by. */
+    commit(blob: { repository: string; digest: Digest; size: number; upload: string }, actor: Actor): Promise<void>
+    /** Gives the repository a blob that `from` holds; false when it does not. */
+    mount(blob: { repository: string; digest: Digest; from: string }, actor: Actor): Promise<boolean>
+    unlink(repository: string, digest: Digest, actor: Actor): Promise<boolean>
+  }
+  manifests: {
+    find(repository: string, reference: Reference): Promise<StoredManifest | undefined>
+    /** Stores the manifest and sets its tags, if all it refers to is there and its tag stands where expected. */
+    push(push: ManifestPush, actor: Actor): Promise<PushOutcome>
+    /** Deletes the manifest and every tag on it; gives those tags, or undefined when there is no such manifest. */
+    delete(repository: string, digest: Digest, actor: Actor): Promise<string[] | undefined>
+    /** Descriptors, as JSON texts in order of digest, of the manifests with this subject; of `artifactTypes` only, if any are given. */
+    referrers(
+      repository: string,
+      subject: Digest,
+      artifactTypes: string[],
+      page: Page,
+    ): Promise<{ digest: string; descriptor: string }[]>
+  }
+  tags: {
+    /** Undefined when there is no such repository. */
+    list(repository: string, page: Page): Promise<string[] | undefined>
+    delete(repository: string, tag: string, actor: Actor): Promise<boolean>
+  }
+  uploads: {
+    create(upload: Upload): Promise<void>
+    find(id: string): Promise<Upload | undefined>
+    delete(id: string): Promise<void>
+    startedBefore(moment: Date): Promise<string[]>
+  }
+  events: {
+    /** Events in the order they were committed, after the one with this sequence number. */
+    after(sequence: number, limit: number): Promise<(RegistryEvent & { sequence: number })[]>
+    deleteBefore(moment: Date): Promise<void>
+  }
+  jobs: {
+    /** Takes the job for `leaseSeconds` if it is due and nobody holds it. */
+    claim(name: string, leaseSeconds: number): Promise<boolean>
+    /** Gives the job back; it is due again after `seconds`. */
+    release(name: string, seconds: number): Promise<void>
+  }
+  close(): Promise<void>
+}

@@ -1,0 +1,272 @@
+import type { Access } from '../auth/types.ts'
+import { lengthOf, readBody } from '../http/body.ts'
+import { namesEntity, parseContentRange, parseRange } from '../http/range.ts'
+import { type HttpReply, type HttpRequest, type Route, route } from '../http/types.ts'
+import { type Digest, digestOf, isDigest, parseAlgorithm, parseDigest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import { isRepository, parseReference, parseRepository, parseTag } from '../oci/reference.ts'
+import { linkTo } from './lists.ts'
+import { ask } from './ports/guard.ts'
+import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
+import { actorOf, type Registry } from './registry.ts'
+import { type Chunk, uploadHeaders } from './uploads.ts'
+
+type InRepository = HttpRequest<{ repository: string }>
+
+const maxManifestBytes = 4 << 20
+// The specification asks for at least ten; a bound keeps one request one small transaction.
+const maxTags = 50
+const emptyDigest = digestOf(new Uint8Array())
+
+/** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
+export function registryRoutes({ blobs, uploads, manifests, lists, guards, authorizer, metadata }: Registry): Route[] {
+  return [
+    route('GET HEAD', '/v2/', open, async () => json('{}')), // end-1
+    route('GET HEAD', '/v2', open, async () => json('{}')),
+    route('GET HEAD', '/v2/:repository+/manifests/:reference', pull, getManifest), // end-3
+    route('GET HEAD', '/v2/:repository+/blobs/:digest', pull, getBlob), // end-2
+    route('POST', '/v2/:repository+/blobs/uploads/', push, startUpload), // end-4, end-11
+    route('POST', '/v2/:repository+/blobs/uploads', push, startUpload),
+    route('PATCH', '/v2/:repository+/blobs/uploads/:id', push, appendChunk), // end-5
+    route('PUT', '/v2/:repository+/blobs/uploads/:id', push, finishUpload), // end-6
+    route('GET HEAD', '/v2/:repository+/blobs/uploads/:id', push, getUpload), // end-13
+    route('DELETE', '/v2/:repository+/blobs/uploads/:id', push, cancelUpload), // end-14
+    route('PUT', '/v2/:repository+/manifests/:reference', push, putManifest), // end-7
+    route('GET HEAD', '/v2/:repository+/tags/list', pull, listTags), // end-8
+    route('DELETE', '/v2/:repository+/manifests/:reference', remove, deleteManifest), // end-9
+    route('DELETE', '/v2/:repository+/blobs/:digest', remove, deleteBlob), // end-10
+    route('GET HEAD', '/v2/:repository+/referrers/:digest', pull, listReferrers), // end-12
+    route('GET HEAD', '/v2/_catalog', catalog, listRepositories),
+    route('GET HEAD', '/v2/_oci/ext/discover', open, async () => json(JSON.stringify({ extensions }))),
+  ]
+
+  async function getManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
+    const { repository } = request.params
+    const reference = parseReference(request.params.reference, 'MANIFEST_UNKNOWN')
+    if (guards.length > 0) await ask(guards, 'beforePull', { repository, reference, principal: request.principal })
+    const manifest = await manifests.get(repository, reference)
+    if (request.headers['if-none-match'] && namesEntity(request.headers['if-none-match'], manifest.digest))
+      return notModified(manifest.digest)
+    return manifestReply(manifest)
+  }
+
+  async function getBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
+    const { method, headers } = request
+    const { repository } = request.params
+    const digest = parseDigest(request.params.digest)
+    await ask(guards, 'beforePull', { repository, reference: { digest }, principal: request.principal })
+    if (namesEntity(headers['if-none-match'], digest)) {
+      await blobs.stat(repository, digest)
+      return notModified(digest)
+    }
+    const { size } = await blobs.stat(repository, digest)
+    const asked = headers['if-range'] === undefined || headers['if-range'] === `"${digest}"` ? headers.range : undefined
+    const range = method === 'GET' ? parseRange(asked, size) : 'whole'
+    if (range === 'unsatisfiable')
+      throw new OciError('RANGE_INVALID', { headers: { 'Content-Range': `bytes */${size}` } })
+    const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range
+    const reply = {
+      status: range === 'whole' ? 200 : 206,
+      headers: {
+        ...entityHeaders(digest),
+        'Content-Type': mediaTypes.octets,
+        'Content-Length': String(last - first + 1),
+        'Accept-Ranges': 'bytes',
+        'Cache-Control': 'max-age=31536000',
+        ...(range !== 'whole' && { 'Content-Range': `bytes ${first}-${last}/${size}` }),
+      },
+    }
+    if (method === 'HEAD' || size === 0) return reply
+    return { ...reply, body: { content: await blobs.open(repository, digest), range: { first, last } } }
+  }
+
+  async function startUpload(request: InRepository): Promise<HttpReply> {
+    const { query, principal } = request
+    const { repository } = request.params
+    const mount = query.get('mount')
+    if (mount && isDigest(mount)) {
+      const sources = await mountSources(request, mount)
+      if (await blobs.mount(repository, mount, sources, actorOf(principal))) return blobCreated(repository, mount)
+    }
+    await ask(guards, 'beforeUpload', { repository, principal })
+    const digest = query.has('digest') ? parseDigest(query.get('digest')!) : undefined
+    if (digest && !mount && (lengthOf(request.headers) !== 0 || digest === emptyDigest)) {
+      await uploads.push(repository, digest, chunkOf(request), actorOf(principal))
+      return blobCreated(repository, digest)
+    }
+    const algorithm = query.get('digest-algorithm')
+    const upload = await uploads.start(repository, algorithm === null ? undefined : parseAlgorithm(algorithm))
+    return { status: 202, headers: uploadHeaders(upload, 0) }
+  }
+
+  /** Repositories to mount from: `from`, or without it every one that holds the blob; in both cases only where the caller may pull. */
+  async function mountSources({ query, principal }: InRepository, digest: Digest): Promise<string[]> {
+    const from = query.get('from')
+    const sources = from === null ? await metadata.blobs.repositoriesOf(digest) : isRepository(from) ? [from] : []
+    if (!authorizer) return sources
+    const allowed = await Promise.all(
+      sources.map((name) => authorizer.allows(principal, { type: 'repository', name, action: 'pull' })),
+    )
+    return sources.filter((_, index) => allowed[index])
+  }
+
+  async function appendChunk(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+    const upload = await uploads.find(request.params.repository, request.params.id)
+    const size = await uploads.append(upload, chunkOf(request))
+    return { status: 202, headers: uploadHeaders(upload, size) }
+  }
+
+  async function finishUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+    const { repository, id } = request.params
+    const upload = await uploads.find(repository, id)
+    const text = request.query.get('digest')
+    if (!text)
+      throw new OciError('DIGEST_INVALID', { message: 'the digest is missing: close the upload with ?digest=sha256:…' })
+    const digest = parseDigest(text)
+    await uploads.finish(upload, digest, chunkOf(request), actorOf(request.principal))
+    return blobCreated(repository, digest)
+  }
+
+  async function getUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+    const upload = await uploads.find(request.params.repository, request.params.id)
+    return { status: 204, headers: uploadHeaders(upload, await uploads.sizeOf(upload)) }
+  }
+
+  async function cancelUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+    const upload = await uploads.find(request.params.repository, request.params.id)
+    await uploads.cancel(upload)
+    return { status: 204, headers: { 'Docker-Upload-UUID': upload.id } }
+  }
+
+  async function putManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
+    const { query, headers, principal } = request
+    const { repository } = request.params
+    const reference = parseReference(request.params.reference)
+    const more = query.getAll('tag').map((tag) => parseTag(tag))
+    if (more.length > maxTags)
+      throw new OciError('TAG_INVALID', { status: 414, message: `at most ${maxTags} tags in one push` })
+    if (headers['content-encoding'] !== undefined)
+      throw new OciError('MANIFEST_INVALID', { status: 415, message: 'send manifests without Content-Encoding' })
+    const given =
+      'digest' in reference ? reference.digest : query.has('digest') ? parseDigest(query.get('digest')!) : undefined
+    const tags = 'tag' in reference ? [reference.tag] : more
+    const contentType = headers['content-type']?.split(';', 1)[0]!.trim() || undefined
+    const content = await readBody(request, maxManifestBytes)
+    const { digest, subject } = await manifests.push(
+      { repository, content, contentType, digest: given, tags, expects: expectedTag(headers) },
+      actorOf(principal),
+      (pushed) => ask(guards, 'beforePush', { repository, tags, digest: pushed, principal }),
+    )
+    return {
+      status: 201,
+      headers: {
+        Location: `/v2/${repository}/manifests/${digest}`,
+        'Docker-Content-Digest': digest,
+        ...(subject && { 'OCI-Subject': subject }),
+        ...('digest' in reference && tags.length > 0 && { 'OCI-Tag': tags.join(', ') }),
+      },
+    }
+  }
+
+  async function deleteManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
+    const { repository } = request.params
+    const reference = parseReference(request.params.reference)
+    await ask(guards, 'beforeDelete', { repository, target: reference, principal: request.principal })
+    await manifests.remove(repository, reference, actorOf(request.principal))
+    return { status: 202 }
+  }
+
+  async function deleteBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
+    const { repository } = request.params
+    const digest = parseDigest(request.params.digest)
+    await ask(guards, 'beforeDelete', { repository, target: { blob: digest }, principal: request.principal })
+    await blobs.remove(repository, digest, actorOf(request.principal))
+    return { status: 202, headers: { 'Docker-Content-Digest': digest } }
+  }
+
+  async function listTags(request: InRepository): Promise<HttpReply> {
+    const { items, next } = await lists.tags(request.params.repository, request.query)
+    return json(JSON.stringify({ name: request.params.repository, tags: items }), linkTo(next, request))
+  }
+
+  async function listRepositories(request: HttpRequest<unknown>): Promise<HttpReply> {
+    const { items, next } = await lists.repositories(request.query)
+    return json(JSON.stringify({ repositories: items }), linkTo(next, request))
+  }
+
+  async function listReferrers(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
+    const { index, next } = await lists.referrers(
+      request.params.repository,
+      parseDigest(request.params.digest),
+      request.query,
+    )
+    return json(index, {
+      'Content-Type': mediaTypes.index,
+      ...(request.query.get('artifactType') && { 'OCI-Filters-Applied': 'artifactType' }),
+      ...linkTo(next, request),
+    })
+  }
+}
+
+const extensions = [
+  {
+    name: '_oci',
+    url: 'https://github.com/opencontainers/distribution-spec',
+    description: 'discovery of extensions',
+    endpoints: ['_oci/ext/discover', '_catalog'],
+  },
+]
+
+// What a route needs. A name that breaks the grammar is refused here, before anything is looked up.
+const open = (): Access[] => []
+const catalog = (): Access[] => [{ type: 'registry', name: 'catalog', action: '*' }]
+const pull = ({ params }: InRepository): Access[] => [
+  { type: 'repository', name: parseRepository(params.repository), action: 'pull' },
+]
+const push = ({ params }: InRepository): Access[] => {
+  const name = parseRepository(params.repository)
+  return [
+    { type: 'repository', name, action: 'pull' },
+    { type: 'repository', name, action: 'push' },
+  ]
+}
+const remove = ({ params }: InRepository): Access[] => [
+  { type: 'repository', name: parseRepository(params.repository), action: 'delete' },
+]
+
+function chunkOf(request: HttpRequest<unknown>): Chunk {
+  const header = request.headers['content-range']
+  const range = header === undefined ? undefined : parseContentRange(header)
+  if (header !== undefined && !range) {
+    throw new OciError('SIZE_INVALID', { message: 'Content-Range must have the form <first byte>-<last byte>' })
+  }
+  return { source: request.body(), length: lengthOf(request.headers), range }
+}
+
+/** What `If-Match` and `If-None-Match: *` ask of the tag that is pushed. */
+function expectedTag(headers: HttpRequest['headers']): ManifestPush['expects'] {
+  if (headers['if-none-match'] === '*') return 'absent'
+  const match = headers['if-match']
+  return match === undefined ? undefined : { digests: match.split(',').map((item) => item.trim().replaceAll('"', '')) }
+}
+
+function entityHeaders(digest: Digest): Record<string, string> {
+  return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` }
+}
+
+function manifestReply({ digest, mediaType, content }: StoredManifest): HttpReply {
+  return { status: 200, headers: { ...entityHeaders(digest), 'Content-Type': mediaType }, body: content }
+}
+
+function notModified(digest: Digest): HttpReply {
+  return { status: 304, headers: entityHeaders(digest) }
+}
+
+function blobCreated(repository: string, digest: Digest): HttpReply {
+  return { status: 201, headers: { Location: `/v2/${repository}/blobs/${digest}`, 'Docker-Content-Digest': digest } }
+}
+
+function json(body: string, headers: Record<string, string> = {}): HttpReply {
+  return { status: 200, headers: { 'Content-Type': 'application/json', ...headers }, body }
+}

@@ -1,0 +1,172 @@
+import type { Readable } from 'node:stream'
+import { Writable } from 'node:stream'
+import type { ByteRange } from '../http/types.ts'
+import { type Algorithm, algorithmOf, createDigester, type Digest, type Digester } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { createBlobs } from './blobs.ts'
+import { blobPath, uploadPath } from './paths.ts'
+import type { Actor } from './ports/events.ts'
+import type { Upload } from './ports/metadata.ts'
+import type { RegistryPorts } from './registry.ts'
+
+/** The bytes that follow: their declared length (undefined: streamed) and place. */
+export interface Chunk {
+  source: Readable
+  length: number | undefined
+  range: ByteRange | undefined
+}
+
+/** What was hashed so far of an upload, kept while this process receives it. */
+interface Running {
+  digester: Digester
+  offset: number
+}
+
+/** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
+export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: ReturnType<typeof createBlobs>) {
+  const running = new Map<string, Running>()
+  const busy = new Set<string>()
+
+  /** end-4a: opens an upload session that outlives broken connections and restarts. */
+  async function start(repository: string, algorithm: Algorithm = 'sha256'): Promise<Upload> {
+    const upload = { id: ids.upload(), repository, algorithm }
+    await metadata.uploads.create(upload)
+    return upload
+  }
+
+  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository */
+  async function find(repository: string, id: string): Promise<Upload> {
+    const upload = await metadata.uploads.find(id)
+    if (upload?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    return upload
+  }
+
+  /** end-13: how many bytes arrived. */
+  async function sizeOf(upload: Upload): Promise<number> {
+    return (await storage.stat(uploadPath(upload.id)))?.size ?? 0
+  }
+
+  /** end-5: appends a chunk and gives the new size. @throws OciError RANGE_INVALID, SIZE_INVALID */
+  async function append(upload: Upload, chunk: Chunk): Promise<number> {
+    return alone(upload, () => receive(upload, chunk))
+  }
+
+  /** end-6: appends the last chunk, if any, and makes the whole a blob. @throws OciError DIGEST_INVALID, which ends the session */
+  async function finish(upload: Upload, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
+    await alone(upload, async () => {
+      const size = await receive(upload, chunk, digest)
+      if ((await digestOf(upload, size, algorithmOf(digest))) !== digest) {
+        await cancel(upload)
+        throw new OciError('DIGEST_INVALID', { detail: { digest } })
+      }
+      // Whole already: the bytes that just came are the same, so they need no second copy.
+      if (await blobs.isStored(digest)) await storage.delete(uploadPath(upload.id))
+      else await storage.publish(uploadPath(upload.id), blobPath(digest))
+      await metadata.blobs.commit({ repository: upload.repository, digest, size, upload: upload.id }, actor)
+      running.delete(upload.id)
+    })
+  }
+
+  /** end-4b: a blob in one request; nothing of it stays when it fails. */
+  async function push(repository: string, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
+    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest) }
+    try {
+      await finish(upload, digest, chunk, actor)
+    } catch (error) {
+      await discard(upload.id)
+      throw error
+    }
+  }
+
+  /** end-14: ends the session and removes its bytes. */
+  async function cancel(upload: Upload): Promise<void> {
+    await metadata.uploads.delete(upload.id)
+    await discard(upload.id)
+  }
+
+  async function discard(id: string): Promise<void> {
+    running.delete(id)
+    await storage.delete(uploadPath(id))
+  }
+
+  /** Serialises a session: of two requests at once the later one is told where the session stands. */
+  async function alone<T>(upload: Upload, work: () => Promise<T>): Promise<T> {
+    if (busy.has(upload.id)) throw outOfOrder(upload, await sizeOf(upload), 'another request is writing to this upload')
+    busy.add(upload.id)
+    try {
+      return await work()
+    } finally {
+      busy.delete(upload.id)
+    }
+  }
+
+  async function receive(upload: Upload, { source, length, range }: Chunk, closing?: Digest): Promise<number> {
+    const path = uploadPath(upload.id)
+    const stored = await storage.stat(path)
+    const offset = stored?.size ?? 0
+    if (range && range.first !== offset) throw outOfOrder(upload, offset, `this upload continues at byte ${offset}`)
+    const expected = range && range.last - range.first + 1
+    if (expected !== undefined && length !== undefined && length !== expected) throw new OciError('SIZE_INVALID')
+    if (length === 0 && stored) return offset
+    const digester = digesterAt(upload, offset, closing)
+    try {
+      const size = await storage.append(path, offset, source, (chunk) => digester?.update(chunk))
+      if (digester) running.set(upload.id, { digester, offset: size })
+      if (expected === undefined || size - offset === expected) return size
+    } catch (error) {
+      running.delete(upload.id)
+      if (isOutOfSpace(error)) await cancel(upload) // the space is needed, and the client cannot go on anyway
+      throw error
+    }
+    await cancel(upload)
+    throw new OciError('SIZE_INVALID')
+  }
+
+  /** Goes on hashing where the last chunk ended; undefined when that is not where the bytes end (after a restart or a broken chunk). */
+  function digesterAt(upload: Upload, offset: number, closing: Digest | undefined): Digester | undefined {
+    const known = running.get(upload.id)
+    running.delete(upload.id)
+    if (offset === 0) return createDigester(closing ? algorithmOf(closing) : upload.algorithm)
+    return known?.offset === offset ? known.digester : undefined
+  }
+
+  /** The digest of all bytes: the running one where it covers them, else by reading them once more. */
+  async function digestOf(upload: Upload, size: number, algorithm: Algorithm): Promise<Digest> {
+    const known = running.get(upload.id)
+    if (known?.offset === size && known.digester.algorithm === algorithm) return known.digester.digest()
+    const digester = createDigester(algorithm)
+    const content = await storage.open(uploadPath(upload.id))
+    if (content && size > 0) await content.sendTo(sinkOf(digester), { first: 0, last: size - 1 })
+    await content?.close()
+    return digester.digest()
+  }
+
+  return { start, find, sizeOf, append, finish, push, cancel, discard }
+}
+
+/** Where a session stands, as every answer about it says: `0-<last byte>`, and `0-0` for nothing as registry:2 has it. */
+export function uploadHeaders(upload: Upload, size: number): Record<string, string> {
+  return {
+    // Many scripts write "$location&digest=…", because registry:2 always sends a query.
+    Location: `/v2/${upload.repository}/blobs/uploads/${upload.id}?_state=${size}`,
+    Range: `0-${Math.max(0, size - 1)}`,
+    'Docker-Upload-UUID': upload.id,
+  }
+}
+
+function outOfOrder(upload: Upload, size: number, message: string): OciError {
+  return new OciError('RANGE_INVALID', { message, headers: uploadHeaders(upload, size) })
+}
+
+function isOutOfSpace(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+}
+
+function sinkOf(digester: Digester): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      digester.update(chunk)
+      done()
+    },
+  })
+}

@@ -1,0 +1,51 @@
+import { readSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import type { Writable } from 'node:stream'
+import type { Content } from '../http/types.ts'
+
+const bufferSize = 256 << 10
+/** Buffers kept for the next reader; the one used last is handed out first, because it is still in the processor's cache. */
+const pool: Buffer[] = []
+const maxPooled = 16
+/** A read that took longer than this came from the disk, not from the page cache. */
+const slowMs = 0.5
+/** So many reads then go off the event loop before the page cache is tried again. */
+const slowReads = 32
+
+/**
+ * Sends a file through one reused buffer. Node has no sendfile; reading in the event loop is the cheapest way there is while
+ * the page cache answers (a third of the time of a stream), and a slow disk is noticed after one read.
+ */
+export async function openFile(file: FileHandle): Promise<Content> {
+  const { size } = await file.stat()
+  return {
+    size,
+    close: () => file.close(),
+    async sendTo(sink, { first, last }) {
+      const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(bufferSize)
+      let patience = 0
+      try {
+        for (let position = first; position <= last && !sink.destroyed;) {
+          const wanted = Math.min(bufferSize, last + 1 - position)
+          const begun = performance.now()
+          const length =
+            patience > 0
+              ? (await file.read(buffer, 0, wanted, position)).bytesRead
+              : readSync(file.fd, buffer, 0, wanted, position)
+          if (length === 0) throw new Error(`Cannot send file: it ends at byte ${position}, expected ${last + 1}`)
+          if (patience > 0) patience--
+          else if (performance.now() - begun > slowMs) patience = slowReads
+          position += length
+          await write(sink, length === bufferSize ? buffer : buffer.subarray(0, length))
+        }
+      } finally {
+        if (pool.length < maxPooled) pool.push(buffer)
+      }
+    },
+  }
+}
+
+/** Resolves when the chunk has left our memory, or the sink is gone: only then may the buffer be filled again. */
+function write(sink: Writable, chunk: Buffer): Promise<void> {
+  return new Promise((resolve) => sink.write(chunk, () => resolve()))
+}
