@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createFeatures } from './features/index.ts'
 import { createHttpServer, type HttpServer } from './http/server.ts'
-import { route } from './http/types.ts'
+import { reply, route } from './http/types.ts'
 import type { Pace } from './http/watchdog.ts'
 import { createSqliteStore } from './metadata/sqlite/store.ts'
 import { createJobs } from './platform/jobs.ts'
@@ -37,6 +37,7 @@ export function createApp({ data, log, clock = { now: () => new Date() }, pace }
   })
   const features = createFeatures({ storage, metadata, log, clock })
   const authorizer = features.find((feature) => feature.authorizer)?.authorizer
+  const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
   const registry = createRegistry({
     storage,
     metadata,
@@ -48,11 +49,11 @@ export function createApp({ data, log, clock = { now: () => new Date() }, pace }
     'GET HEAD',
     '/',
     () => [],
-    async () => ({ status: 200, headers: { 'Cache-Control': 'no-cache' } }),
+    async () => reply(200, { 'Cache-Control': 'no-cache' }),
   ) // balancers probe it
   const server = createHttpServer({
     routes: [...registryRoutes(registry), root, ...features.flatMap((feature) => feature.routes ?? [])],
-    authenticators: features.flatMap((feature) => feature.authenticators ?? []),
+    authenticators: authenticators.length > 0 ? authenticators : undefined,
     authorizer,
     onError: (error, request) =>
       log.error('request.failed', {

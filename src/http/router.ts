@@ -9,8 +9,9 @@ interface Match {
 interface CompiledRoute {
   route: Route
   segments: string[]
-  /** Position of the `:name+` segment, or -1. */
+  /** Position of the `:name+` segment; past the end where there is none. */
   many: number
+  params: { name: string; at: number }[]
 }
 
 /**
@@ -18,52 +19,53 @@ interface CompiledRoute {
  * may hold components called `tags` or `blobs`; nothing is normalised, so no other spelling reaches a resource.
  */
 export function createRouter(routes: Route[]): (method: string, path: string) => Match {
-  const compiled = routes.map((route): CompiledRoute => {
-    const segments = route.pattern.split('/')
-    return { route, segments, many: segments.findIndex((segment) => segment.endsWith('+')) }
-  })
+  const compiled = routes.map(compile)
 
   return function find(method, path) {
     const parts = path.split('/')
-    const allowed = new Set<string>()
     for (const candidate of compiled) {
-      if (!matches(candidate, parts)) continue
-      if (candidate.route.methods.includes(method))
-        return { route: candidate.route, params: paramsOf(candidate, parts) }
-      for (const other of candidate.route.methods) allowed.add(other)
+      if (!candidate.route.methods.includes(method) || !matches(candidate, parts)) continue
+      return { route: candidate.route, params: paramsOf(candidate, parts) }
     }
-    if (allowed.size === 0) throw new OciError('NAME_UNKNOWN', { message: 'there is nothing at this path' })
+    const allowed = compiled.filter((candidate) => matches(candidate, parts)).flatMap(({ route }) => route.methods)
+    if (allowed.length === 0) throw new OciError('NAME_UNKNOWN', { message: 'there is nothing at this path' })
     throw new OciError('UNSUPPORTED', {
       message: `${method} is not supported here`,
-      headers: { Allow: [...allowed].join(', ') },
+      headers: { Allow: [...new Set(allowed)].join(', ') },
     })
   }
 }
 
+function compile(route: Route): CompiledRoute {
+  const segments = route.pattern.split('/')
+  const many = segments.findIndex((segment) => segment.endsWith('+'))
+  const params = segments.flatMap((segment, at) =>
+    segment.startsWith(':') ? [{ name: segment.slice(1).replace('+', ''), at }] : [],
+  )
+  return { route, segments, many: many < 0 ? segments.length : many, params }
+}
+
 function matches({ segments, many }: CompiledRoute, parts: string[]): boolean {
   const shift = parts.length - segments.length
-  if (many < 0 ? shift !== 0 : shift < 0) return false
+  if (many === segments.length ? shift !== 0 : shift < 0) return false
   for (let i = segments.length - 1; i >= 0; i--) {
     const segment = segments[i]!
-    if (segment.charCodeAt(0) === 58 /* : */) continue
-    if (segment !== parts[many >= 0 && i > many ? i + shift : i]) return false
+    if (!segment.startsWith(':') && segment !== parts[i > many ? i + shift : i]) return false
   }
   return true
 }
 
-function paramsOf({ segments, many }: CompiledRoute, parts: string[]): Record<string, string> {
+function paramsOf({ segments, many, params }: CompiledRoute, parts: string[]): Record<string, string> {
   const shift = parts.length - segments.length
-  const params: Record<string, string> = {}
-  for (const [i, segment] of segments.entries()) {
-    if (segment.charCodeAt(0) !== 58) continue
-    if (i === many)
-      params[segment.slice(1, -1)] = parts
-        .slice(i, i + shift + 1)
-        .map(decode)
-        .join('/')
-    else params[segment.slice(1)] = decode(parts[many >= 0 && i > many ? i + shift : i]!)
+  const values: Record<string, string> = {}
+  for (const { name, at } of params) {
+    const first = at > many ? at + shift : at
+    const last = at === many ? at + shift : first
+    let value = decode(parts[first]!)
+    for (let i = first + 1; i <= last; i++) value += `/${decode(parts[i]!)}`
+    values[name] = value
   }
-  return params
+  return values
 }
 
 /** Decodes one segment once; an encoded slash stays encoded, so `a%2Fb` never becomes another name for `a/b`. */

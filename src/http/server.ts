@@ -1,16 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Authenticator, Authorizer, Principal } from '../auth/types.ts'
+import type { Access, Authenticator, Authorizer, Principal } from '../auth/types.ts'
 import { OciError } from '../oci/errors.ts'
 import { lengthOf } from './body.ts'
 import { answerBrokenRequest, refuseDoubleHeaders, toOciError } from './refusal.ts'
 import { createRouter } from './router.ts'
-import type { HttpReply, HttpRequest, Route } from './types.ts'
+import { type HttpReply, type HttpRequest, reply, type Route } from './types.ts'
 import { createWatchdog, type Pace } from './watchdog.ts'
 
 export interface HttpServerOptions {
   routes: Route[]
-  authenticators?: Authenticator[]
+  authenticators?: Authenticator[] | undefined
   authorizer?: Authorizer | undefined
   /** Told about errors that are ours, not the client's. */
   onError(error: unknown, request: { method: string; path: string }): void
@@ -23,17 +22,15 @@ export interface HttpServer {
   close(graceMs?: number): Promise<void>
 }
 
-const baseHeaders = { 'Docker-Distribution-Api-Version': 'registry/2.0', 'X-Content-Type-Options': 'nosniff' }
 /** A refused body longer than this is not read to its end: the connection closes instead. */
 const drainLimit = 1 << 20
 /** How long an idle connection may still bring a request after a stop was asked: it may be on its way already. */
-const lingerMs = 1000
+const lingerMs = 500
 
 /** The listener: request → route → access → handler → reply, and every error turned into an answer in one place. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const find = createRouter(options.routes)
   const watchdog = createWatchdog(options.pace)
-  const sockets = new Map<Socket, number>() // requests in flight on each connection
   let closing = false
 
   const server = createServer({
@@ -44,37 +41,24 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     maxHeaderSize: 64 << 10,
     highWaterMark: 256 << 10,
   })
-  server.on('request', (request, response) => void serve(request, response, false))
-  server.on('checkContinue', (request, response) => void serve(request, response, true))
+  server.on('request', (message, response) => void serve(message, response, false))
+  server.on('checkContinue', (message, response) => void serve(message, response, true))
   server.on('clientError', answerBrokenRequest)
-  server.on('connection', (socket: Socket) => {
-    sockets.set(socket, 0)
-    socket.on('close', () => sockets.delete(socket))
-  })
 
   async function serve(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const socket = message.socket
-    sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
-    response.on('close', () => {
-      watchdog.forget(message)
-      const left = (sockets.get(socket) ?? 1) - 1
-      if (sockets.has(socket)) sockets.set(socket, left)
-      if (closing && left === 0) socket.end()
-    })
-    let reply: HttpReply
+    const report = (error: unknown) => options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
+    let answered: HttpReply
     try {
-      reply = await answer(message, response, expectsContinue)
+      answered = await answer(message, response, expectsContinue)
     } catch (error) {
-      if (socket.destroyed) return // the client hung up: nobody to tell
-      reply = replyOf(
-        toOciError(error, (cause) => options.onError(cause, { method: message.method ?? '', path: message.url ?? '' })),
-      )
+      if (message.socket.destroyed) return // the client hung up: nobody to tell
+      answered = replyOf(toOciError(error, report))
     }
     try {
-      await send(message, response, reply)
+      await send(message, response, answered)
     } catch (error) {
+      if (!message.socket.destroyed) report(error)
       response.destroy() // the status is out, so a cut is the only way to say that the content is not whole
-      if (!socket.destroyed) options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
     }
   }
 
@@ -97,35 +81,28 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       get query() {
         return (query ??= new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)))
       },
-      headers: message.headers,
-      principal: await authenticate(message),
+      get headers() {
+        return message.headers
+      },
+      principal: options.authenticators ? await authenticate(message) : anonymous(message),
       body() {
         if (expectsContinue) response.writeContinue()
         expectsContinue = false
-        watchdog.watchBody(message)
+        watchdog.watchBody(message, response)
         return message
       },
     }
-    await authorize(route, request)
+    const needed = route.access(request) // asked in any case: it also checks the names in the path
+    if (options.authorizer) await authorize(options.authorizer, request.principal, needed)
     return route.handle(request)
   }
 
   async function authenticate(message: IncomingMessage): Promise<Principal> {
-    const address = message.socket.remoteAddress ?? ''
     for (const authenticator of options.authenticators ?? []) {
-      const principal = await authenticator.authenticate(message.headers, address)
+      const principal = await authenticator.authenticate(message.headers, message.socket.remoteAddress ?? '')
       if (principal) return principal
     }
-    return { kind: 'anonymous', address }
-  }
-
-  async function authorize(route: Route, request: HttpRequest): Promise<void> {
-    const needed = route.access(request) // asked in any case: it also checks the names in the path
-    if (!options.authorizer) return
-    for (const access of needed) {
-      if (await options.authorizer.allows(request.principal, access)) continue
-      throw new OciError(request.principal.kind === 'anonymous' ? 'UNAUTHORIZED' : 'DENIED')
-    }
+    return anonymous(message)
   }
 
   async function send(
@@ -133,25 +110,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     response: ServerResponse,
     { status, headers, body }: HttpReply,
   ): Promise<void> {
-    const streamed = typeof body === 'object' && 'content' in body ? body : undefined
-    const whole = streamed ? undefined : (body as string | Uint8Array | undefined)
+    if (closing || !message.complete) headers = [...headers, ...leaveBody(message, closing)]
+    response.writeHead(status, headers)
+    if (typeof body !== 'object') return void response.end(message.method === 'HEAD' ? undefined : body, 'latin1')
     try {
-      const all: Record<string, string> = { ...baseHeaders, ...headers }
-      if (!streamed && status !== 204 && status !== 304)
-        all['Content-Length'] ??= String(Buffer.byteLength(whole ?? ''))
-      const unread = !message.complete
-      const refused = unread && (lengthOf(message.headers) ?? Infinity) > drainLimit
-      if (closing || refused) all.Connection = 'close'
-      response.writeHead(status, all)
-      if (refused) refuseRest(message)
-      else if (unread) message.resume()
-      if (streamed && message.method !== 'HEAD') {
-        watchdog.watchReply(message, response)
-        await streamed.content.sendTo(response, streamed.range)
-      }
-      response.end(message.method === 'HEAD' ? undefined : whole)
+      watchdog.watchReply(message, response)
+      await body.content.sendTo(response, body.range)
+      response.end()
     } finally {
-      await streamed?.content.close()
+      await body.content.close()
     }
   }
 
@@ -159,31 +126,45 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     listen: (host, port) => listen(server, host, port),
     async close(graceMs = 30_000) {
       closing = true
-      // Not at once: server.close() cuts idle connections under the feet of requests that are on the wire already.
-      if (sockets.size > 0 && graceMs > 0)
-        await new Promise((resolve) => setTimeout(resolve, Math.min(lingerMs, graceMs)))
+      // Not server.close() at once: that cuts idle connections under the feet of requests that are on the wire already.
+      await new Promise((resolve) => setTimeout(resolve, Math.min(lingerMs, graceMs)))
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const sweep = setInterval(() => server.closeIdleConnections(), 50) // answers begun before the stop kept theirs open
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await closed
+      clearInterval(sweep)
       clearTimeout(cut)
       watchdog.stop()
     },
   }
 }
 
-function replyOf(error: OciError): HttpReply {
-  return {
-    status: error.status,
-    headers: { 'Content-Type': 'application/json', ...error.headers },
-    body: error.toJson(),
+function anonymous(message: IncomingMessage): Principal {
+  return { kind: 'anonymous', address: message.socket.remoteAddress ?? '' }
+}
+
+async function authorize(authorizer: Authorizer, principal: Principal, needed: Access[]): Promise<void> {
+  for (const access of needed) {
+    if (await authorizer.allows(principal, access)) continue
+    throw new OciError(principal.kind === 'anonymous' ? 'UNAUTHORIZED' : 'DENIED')
   }
 }
 
-/** Lets the answer reach a client that is still sending, then closes without reading the rest. */
-function refuseRest(message: IncomingMessage): void {
-  const { socket } = message
-  message.pause()
-  setTimeout(() => socket.destroy(), 1000).unref()
+function replyOf(error: OciError): HttpReply {
+  return reply(error.status, { 'Content-Type': 'application/json', ...error.headers }, error.toJson())
+}
+
+/**
+ * Deals with what a client is still sending: a short rest is read and dropped, so that the connection can go on; before a long
+ * one the connection closes, a second after the answer, so that the answer arrives. Gives the header that says so.
+ */
+function leaveBody(message: IncomingMessage, closing: boolean): string[] {
+  const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
+  if (refused) {
+    message.pause()
+    setTimeout(() => message.socket.destroy(), 1000).unref()
+  } else message.resume()
+  return closing || refused ? ['Connection', 'close'] : []
 }
 
 /** The path of an absolute-form target (RFC 9112 3.2.2), else the target as it is. */

@@ -30,9 +30,26 @@ export interface HttpRequest<P = Record<string, string>> {
 
 export interface HttpReply {
   status: number
-  headers?: Record<string, string>
-  /** With `content`, the range of it that is sent; the server closes it. */
-  body?: string | Uint8Array | { content: Content; range: ByteRange }
+  /** Names and values in turn, as Node sends them with the least work. */
+  headers: string[]
+  /** One character a byte, or the part of a content that is sent; the server closes the content. */
+  body: string | { content: Content; range: ByteRange } | undefined
+}
+
+const baseHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', 'X-Content-Type-Options', 'nosniff']
+
+/** Makes an answer. Text and bytes get their Content-Length here; an answer may be kept and sent many times. */
+export function reply(
+  status: number,
+  headers: Record<string, string> = {},
+  body?: string | Uint8Array | { content: Content; range: ByteRange },
+): HttpReply {
+  const all = [...baseHeaders, ...Object.entries(headers).flat()]
+  if (typeof body === 'object' && 'content' in body) return { status, headers: all, body }
+  const bytes = body === undefined ? undefined : Buffer.from(body as string)
+  if (status !== 204 && status !== 304 && headers['Content-Length'] === undefined)
+    all.push('Content-Length', String(bytes?.length ?? 0))
+  return { status, headers: all, body: bytes?.toString('latin1') }
 }
 
 /** One endpoint. `access` is asked before the handler, so no endpoint can forget authorization. */

@@ -1,7 +1,15 @@
 import type { Access } from '../auth/types.ts'
 import { lengthOf, readBody } from '../http/body.ts'
 import { namesEntity, parseContentRange, parseRange } from '../http/range.ts'
-import { type HttpReply, type HttpRequest, type Route, route } from '../http/types.ts'
+import {
+  type ByteRange,
+  type Content,
+  type HttpReply,
+  type HttpRequest,
+  reply,
+  type Route,
+  route,
+} from '../http/types.ts'
 import { type Digest, digestOf, isDigest, parseAlgorithm, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
@@ -52,33 +60,24 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
   }
 
   async function getBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
-    const { method, headers } = request
     const { repository } = request.params
     const digest = parseDigest(request.params.digest)
-    await ask(guards, 'beforePull', { repository, reference: { digest }, principal: request.principal })
-    if (namesEntity(headers['if-none-match'], digest)) {
-      await blobs.stat(repository, digest)
-      return notModified(digest)
+    if (guards.length > 0)
+      await ask(guards, 'beforePull', { repository, reference: { digest }, principal: request.principal })
+    if (request.method === 'HEAD') return blobReply(digest, (await blobs.stat(repository, digest)).size)
+    const content = await blobs.open(repository, digest)
+    try {
+      const { 'if-none-match': known, 'if-range': ifRange, range: header } = request.headers
+      if (namesEntity(known, digest)) return await closing(content, notModified(digest))
+      const range = parseRange(ifRange === undefined || ifRange === `"${digest}"` ? header : undefined, content.size)
+      if (range === 'unsatisfiable')
+        throw new OciError('RANGE_INVALID', { headers: { 'Content-Range': `bytes */${content.size}` } })
+      if (content.size === 0) return await closing(content, blobReply(digest, 0))
+      return blobReply(digest, content.size, content, range)
+    } catch (error) {
+      await content.close()
+      throw error
     }
-    const { size } = await blobs.stat(repository, digest)
-    const asked = headers['if-range'] === undefined || headers['if-range'] === `"${digest}"` ? headers.range : undefined
-    const range = method === 'GET' ? parseRange(asked, size) : 'whole'
-    if (range === 'unsatisfiable')
-      throw new OciError('RANGE_INVALID', { headers: { 'Content-Range': `bytes */${size}` } })
-    const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range
-    const reply = {
-      status: range === 'whole' ? 200 : 206,
-      headers: {
-        ...entityHeaders(digest),
-        'Content-Type': mediaTypes.octets,
-        'Content-Length': String(last - first + 1),
-        'Accept-Ranges': 'bytes',
-        'Cache-Control': 'max-age=31536000',
-        ...(range !== 'whole' && { 'Content-Range': `bytes ${first}-${last}/${size}` }),
-      },
-    }
-    if (method === 'HEAD' || size === 0) return reply
-    return { ...reply, body: { content: await blobs.open(repository, digest), range: { first, last } } }
   }
 
   async function startUpload(request: InRepository): Promise<HttpReply> {
@@ -97,7 +96,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     }
     const algorithm = query.get('digest-algorithm')
     const upload = await uploads.start(repository, algorithm === null ? undefined : parseAlgorithm(algorithm))
-    return { status: 202, headers: uploadHeaders(upload, 0) }
+    return reply(202, uploadHeaders(upload, 0))
   }
 
   /** Repositories to mount from: `from`, or without it every one that holds the blob; in both cases only where the caller may pull. */
@@ -114,7 +113,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
   async function appendChunk(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
     const upload = await uploads.find(request.params.repository, request.params.id)
     const size = await uploads.append(upload, chunkOf(request))
-    return { status: 202, headers: uploadHeaders(upload, size) }
+    return reply(202, uploadHeaders(upload, size))
   }
 
   async function finishUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
@@ -130,13 +129,13 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
 
   async function getUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
     const upload = await uploads.find(request.params.repository, request.params.id)
-    return { status: 204, headers: uploadHeaders(upload, await uploads.sizeOf(upload)) }
+    return reply(204, uploadHeaders(upload, await uploads.sizeOf(upload)))
   }
 
   async function cancelUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
     const upload = await uploads.find(request.params.repository, request.params.id)
     await uploads.cancel(upload)
-    return { status: 204, headers: { 'Docker-Upload-UUID': upload.id } }
+    return reply(204, { 'Docker-Upload-UUID': upload.id })
   }
 
   async function putManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
@@ -158,15 +157,12 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
       actorOf(principal),
       (pushed) => ask(guards, 'beforePush', { repository, tags, digest: pushed, principal }),
     )
-    return {
-      status: 201,
-      headers: {
-        Location: `/v2/${repository}/manifests/${digest}`,
-        'Docker-Content-Digest': digest,
-        ...(subject && { 'OCI-Subject': subject }),
-        ...('digest' in reference && tags.length > 0 && { 'OCI-Tag': tags.join(', ') }),
-      },
-    }
+    return reply(201, {
+      Location: `/v2/${repository}/manifests/${digest}`,
+      'Docker-Content-Digest': digest,
+      ...(subject && { 'OCI-Subject': subject }),
+      ...('digest' in reference && tags.length > 0 && { 'OCI-Tag': tags.join(', ') }),
+    })
   }
 
   async function deleteManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
@@ -174,7 +170,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const reference = parseReference(request.params.reference)
     await ask(guards, 'beforeDelete', { repository, target: reference, principal: request.principal })
     await manifests.remove(repository, reference, actorOf(request.principal))
-    return { status: 202 }
+    return reply(202)
   }
 
   async function deleteBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
@@ -182,7 +178,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const digest = parseDigest(request.params.digest)
     await ask(guards, 'beforeDelete', { repository, target: { blob: digest }, principal: request.principal })
     await blobs.remove(repository, digest, actorOf(request.principal))
-    return { status: 202, headers: { 'Docker-Content-Digest': digest } }
+    return reply(202, { 'Docker-Content-Digest': digest })
   }
 
   async function listTags(request: InRepository): Promise<HttpReply> {
@@ -255,18 +251,44 @@ function entityHeaders(digest: Digest): Record<string, string> {
   return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` }
 }
 
-function manifestReply({ digest, mediaType, content }: StoredManifest): HttpReply {
-  return { status: 200, headers: { ...entityHeaders(digest), 'Content-Type': mediaType }, body: content }
+// A manifest that stays in memory is answered by the same reply each time.
+const manifestReplies = new WeakMap<StoredManifest, HttpReply>()
+
+function manifestReply(manifest: StoredManifest): HttpReply {
+  const known = manifestReplies.get(manifest)
+  if (known) return known
+  const made = reply(200, { ...entityHeaders(manifest.digest), 'Content-Type': manifest.mediaType }, manifest.content)
+  manifestReplies.set(manifest, made)
+  return made
+}
+
+/** The whole blob, or with `range` a part of it; without `content` only what is known about it. */
+function blobReply(digest: Digest, size: number, content?: Content, range: ByteRange | 'whole' = 'whole'): HttpReply {
+  const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range
+  const headers = {
+    ...entityHeaders(digest),
+    'Content-Type': mediaTypes.octets,
+    'Content-Length': String(last - first + 1),
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'max-age=31536000',
+    ...(range !== 'whole' && { 'Content-Range': `bytes ${first}-${last}/${size}` }),
+  }
+  return reply(range === 'whole' ? 200 : 206, headers, content && { content, range: { first, last } })
+}
+
+async function closing(content: Content, answer: HttpReply): Promise<HttpReply> {
+  await content.close()
+  return answer
 }
 
 function notModified(digest: Digest): HttpReply {
-  return { status: 304, headers: entityHeaders(digest) }
+  return reply(304, entityHeaders(digest))
 }
 
 function blobCreated(repository: string, digest: Digest): HttpReply {
-  return { status: 201, headers: { Location: `/v2/${repository}/blobs/${digest}`, 'Docker-Content-Digest': digest } }
+  return reply(201, { Location: `/v2/${repository}/blobs/${digest}`, 'Docker-Content-Digest': digest })
 }
 
 function json(body: string, headers: Record<string, string> = {}): HttpReply {
-  return { status: 200, headers: { 'Content-Type': 'application/json', ...headers }, body }
+  return reply(200, { 'Content-Type': 'application/json', ...headers }, body)
 }
