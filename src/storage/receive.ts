@@ -53,6 +53,7 @@ export function createReceiver(): Receive {
             gathered = []
             bytes = 0
             await writeAll(file, chunks, length, position)
+            chunks.forEach(free)
             position += length
             if (!ended) source.resume()
           }
@@ -73,6 +74,14 @@ export function createReceiver(): Receive {
       })
     })
   }
+}
+
+/**
+ * Gives the memory of a chunk back at once. Left to the garbage collector, a stream of gigabytes costs a collection every
+ * few dozen megabytes and three times the memory.
+ */
+function free(chunk: Buffer): void {
+  if (chunk.buffer instanceof ArrayBuffer && chunk.byteLength === chunk.buffer.byteLength) chunk.buffer.transfer(0)
 }
 
 /** A disk that fills up may take a part of the chunks: the rest must fail loudly, not be left out. */
