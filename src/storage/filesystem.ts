@@ -1,12 +1,13 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { StorageDriver } from '../registry/ports/storage.ts'
-import { openFile } from './file-content.ts'
+import { createFileOpener } from './file-content.ts'
 import { createReceiver } from './receive.ts'
 
 /** Keeps content in files below a folder. What is published is on the disk, names included, before the promise resolves. */
 export function createFilesystem(root: string): StorageDriver {
   const receive = createReceiver()
+  const openFile = createFileOpener()
   const pathOf = (path: string) => join(root, path)
 
   return {
