@@ -10,7 +10,7 @@ import { manifests } from './scenarios/manifests.ts'
 import { start } from './scenarios/start.ts'
 
 // npm run bench [-- --only manifests,pulls] [-- --out FILE]: measures Holdfast and Debian's docker-registry in the same run on
-// the same machine. Needs wrk, curl, taskset and docker-registry, and two processors; ten minutes.
+// the same machine. Needs wrk, ab, curl, taskset and docker-registry, and two processors; ten minutes.
 const scenarios = { start, manifests, pulls, pushes, lists, crowds }
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, out: { type: 'string' } } })
