@@ -79,6 +79,11 @@ describe('skopeo', { skip: need('skopeo') }, () => {
     assert.equal(await sandbox.digest('back/synced', 'v2'), simple.digest)
   })
 
+  it('says once why a manifest is refused', async () => {
+    const schema1 = copy(`${remote}/app:v1`, `${remote}/old:v1`, '--format=v2s1')
+    await assert.rejects(schema1, /skopeo\/old: manifest invalid: unsupported media type/)
+  })
+
   it('lists tags and inspects an image', async () => {
     const list = JSON.parse(await skopeo('list-tags', '--tls-verify=false', `${remote}/again`))
     assert.deepEqual(list.Tags, ['v1'])
