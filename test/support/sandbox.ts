@@ -34,7 +34,7 @@ export interface Sandbox {
 /** Starts a registry and makes the folder. Everything is gone after `dispose`. */
 export async function createSandbox(): Promise<Sandbox> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-client-'))
-  const registry = await startRegistry({ under: tethered })
+  const registry = await startRegistry({ data: join(folder, 'registry'), under: tethered })
   const deferred: (() => Promise<unknown>)[] = []
   const env = await privateEnvironment(folder)
   let markers = 0
