@@ -158,5 +158,5 @@ function checkSpelling(object: JsonObject, known: string[], where: string): void
 }
 
 function invalid(problem: string): never {
-  throw new OciError('MANIFEST_INVALID', { message: `manifest invalid: ${problem}` })
+  throw new OciError('MANIFEST_INVALID', { message: `${problem}` })
 }

@@ -22,7 +22,7 @@ export function parseStrictJson(content: Uint8Array): Json {
   let at = 0
 
   function fail(problem: string): never {
-    throw new OciError('MANIFEST_INVALID', { message: `manifest invalid: ${problem} at offset ${at}` })
+    throw new OciError('MANIFEST_INVALID', { message: `${problem} at offset ${at}` })
   }
   function take(pattern: RegExp): string | undefined {
     pattern.lastIndex = at
@@ -114,6 +114,6 @@ function decode(content: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
   } catch (cause) {
-    throw new OciError('MANIFEST_INVALID', { message: 'manifest invalid: not UTF-8', cause })
+    throw new OciError('MANIFEST_INVALID', { message: 'not UTF-8', cause })
   }
 }

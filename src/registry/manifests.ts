@@ -51,7 +51,7 @@ export function createManifests({ metadata }: Pick<RegistryPorts, 'metadata'>) {
         throw new OciError('MANIFEST_BLOB_UNKNOWN', { detail: outcome.digests.map((missing) => ({ digest: missing })) })
       case 'wrong-size':
         throw new OciError('MANIFEST_INVALID', {
-          message: `manifest invalid: the size of ${outcome.digest} is ${outcome.size} bytes, the manifest says otherwise`,
+          message: `the size of ${outcome.digest} is ${outcome.size} bytes, the manifest says otherwise`,
         })
       case 'precondition-failed':
         throw new OciError('PRECONDITION_FAILED')

@@ -1,0 +1,122 @@
+// The programs that the tests start: installs those that are missing, if that is possible here.
+import { spawn } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+// Each with the Debian packages that have it: the next one is for releases where the one before does not.
+const debianPrograms = {
+  dockerd: ['docker.io'],
+  docker: ['docker.io', 'docker-cli'],
+  podman: ['podman'],
+  skopeo: ['skopeo'],
+  buildah: ['buildah'],
+  containerd: ['containerd'],
+  ctr: ['containerd'],
+  umoci: ['umoci'],
+  runc: ['runc'],
+  crun: ['crun'],
+  strace: ['strace'],
+  'mkfs.ext4': ['e2fsprogs'],
+}
+
+// `ownModule`: modules that `go install` cannot resolve by version alone.
+const goPrograms = [
+  { name: 'crane', module: 'github.com/google/go-containerregistry', package: 'cmd/crane', version: 'v0.22.1' },
+  { name: 'regctl', module: 'github.com/regclient/regclient', package: 'cmd/regctl', version: 'v0.11.7' },
+  { name: 'oras', module: 'oras.land/oras', package: 'cmd/oras', version: 'v1.3.3', ownModule: true },
+  { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
+]
+
+/** Installs what is missing and can be installed; gives the PATH under which all of it is found. */
+export async function installPrograms() {
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
+  const folderOf = ({ name, version }) => join(cache, `${name}-${version}`)
+  // Without a login shell root's PATH lacks the sbin folders, where Debian puts daemons.
+  const path = [process.env.PATH, '/usr/sbin', '/sbin', ...goPrograms.map(folderOf)].join(delimiter)
+  await installDebianPrograms(path)
+  for (const program of goPrograms) {
+    if (isIn(path, program.name)) continue
+    if (isIn(path, 'go')) await buildGoProgram(program, folderOf(program))
+    else say(`without ${program.name}: there is no Go to build it with; its tests are skipped`)
+  }
+  return path
+}
+
+async function installDebianPrograms(path) {
+  const missing = () => Object.keys(debianPrograms).filter((program) => !isIn(path, program))
+  if (missing().length === 0) return
+  const left = () => say(`without ${missing().join(', ')}: their tests are skipped`)
+  if (process.getuid?.() !== 0 || !isIn(path, 'apt-get')) {
+    say('programs are installed only as root and with apt-get')
+    return left()
+  }
+  say(`installing ${missing().join(', ')} (once) …`)
+  const apt = (...args) =>
+    run('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=60', ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      minutes: 10,
+    })
+  const install = (packages) => apt('install', '--yes', '--no-install-recommends', ...packages)
+  await apt('update')
+  for (const choice of [0, 1]) {
+    const packages = [...new Set(missing().flatMap((program) => debianPrograms[program][choice] ?? []))]
+    if (packages.length === 0 || !(await install(packages))) continue
+    // One package that this release lacks keeps apt-get from installing any.
+    for (const name of packages) {
+      const problem = await install([name])
+      if (problem) say(`cannot install ${name}: ${problem}`)
+    }
+  }
+  if (missing().length > 0) left()
+}
+
+async function buildGoProgram({ name, module, version, package: folder, ownModule, minutes = 5 }, target) {
+  say(`building ${name} ${version} (once, some minutes) …`)
+  const started = `${target}.new`
+  const workspace = mkdtempSync(join(tmpdir(), 'holdfast-go-'))
+  mkdirSync(started, { recursive: true })
+  const go = (...args) =>
+    run('go', args, { cwd: workspace, env: { ...process.env, CGO_ENABLED: '0', GOBIN: started }, minutes })
+  const problem = ownModule
+    ? (await go('mod', 'init', 'holdfast.test/clients')) ||
+      (await go('mod', 'edit', `-require=${module}@${version}`)) ||
+      (await go('build', '-mod=mod', '-o', join(started, name), `${module}/${folder}`))
+    : await go('install', `${module}/${folder}@${version}`)
+  rmSync(workspace, { recursive: true, force: true })
+  if (!problem && existsSync(join(started, name))) return renameSync(started, target)
+  rmSync(started, { recursive: true, force: true })
+  say(`cannot build ${name} ${version}: ${problem}; its tests are skipped`)
+}
+
+/** Runs a program quietly; gives the last line it wrote if it fails or takes longer than so many minutes, else ''. */
+function run(command, args, { minutes, ...options }) {
+  return new Promise((resolve) => {
+    const stdio = ['ignore', 'ignore', 'pipe']
+    const child = spawn(command, args, { ...options, stdio, timeout: minutes * 60_000, killSignal: 'SIGINT' })
+    let errors = ''
+    child.stderr.on('data', (chunk) => (errors += chunk))
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (code, signal) => {
+      if (code === 0) return resolve('')
+      resolve(
+        signal ? `not done after ${minutes} minutes` : errors.trim().split('\n').at(-1) || `it ended with ${code}`,
+      )
+    })
+  })
+}
+
+function isIn(path, program) {
+  return path.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false // not there, or not ours to run
+    }
+  })
+}
+
+function say(line) {
+  process.stderr.write(`holdfast: ${line}\n`)
+}

@@ -1,0 +1,54 @@
+// run-tests.ts [FILE …]: runs these test files, by default all, and reports them as one run.
+import { globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative } from 'node:path'
+import { Readable } from 'node:stream'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+
+type TestEvent = { type: string; data: Record<string, unknown> }
+
+const root = join(import.meta.dirname, '..')
+const everything = ['src', 'tools', 'test'].flatMap((folder) => globSync(`${folder}/**/*.test.ts`, { cwd: root }))
+const named = process.argv.slice(2).map((file) => relative(root, file))
+const files = (named.length > 0 ? named : everything).toSorted()
+const isClient = (file: string) => file.startsWith(join('test', 'clients'))
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
+
+Readable.from(oneRun()).pipe(new spec()).pipe(process.stdout)
+
+/** The events of all groups of files, with the totals of each held back and added up at the end. */
+async function* oneRun(): AsyncGenerator<TestEvent> {
+  const groups = [
+    { files: files.filter((file) => !isClient(file)), concurrency: availableParallelism() },
+    { files: files.filter(isClient), concurrency: 1 }, // each starts daemons of its own
+  ]
+  const totals = new Map<string, number>()
+  const skips: string[] = []
+  for (const group of groups.filter((group) => group.files.length > 0)) {
+    const events = run({ ...group, cwd: root, signal: stop.signal }) as AsyncIterable<TestEvent>
+    for await (const event of events) {
+      const total = totalOf(event)
+      if (total) totals.set(total.name, (totals.get(total.name) ?? 0) + total.value)
+      else yield event
+      if (event.type === 'test:summary' && event.data.success === false) process.exitCode = 1
+      if (event.type === 'test:pass' && typeof event.data.skip === 'string')
+        skips.push(`${String(event.data.name)} # ${event.data.skip}`)
+    }
+  }
+  for (const skip of skips) yield diagnostic(`skipped: ${skip}`)
+  for (const [name, value] of totals) yield diagnostic(`${name} ${value}`)
+  if (!totals.get('tests')) process.exitCode = 1
+}
+
+function totalOf({ type, data }: TestEvent): { name: string; value: number } | undefined {
+  if (type !== 'test:diagnostic' || data.nesting !== 0) return undefined
+  const match = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/.exec(String(data.message))
+  return match ? { name: match[1]!, value: Number(match[2]) } : undefined
+}
+
+function diagnostic(message: string): TestEvent {
+  return { type: 'test:diagnostic', data: { nesting: 0, message } }
+}
