@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { Authenticator, Authorizer, Principal } from '../auth/types.ts'
 import { OciError } from '../oci/errors.ts'
 import { lengthOf } from './body.ts'
@@ -159,13 +159,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     listen: (host, port) => listen(server, host, port),
     async close(graceMs = 30_000) {
       closing = true
-      // Not at once: server.close() cuts idle connections under the feet of requests that are on the wire already.
-      if (sockets.size > 0 && graceMs > 0)
-        await new Promise((resolve) => setTimeout(resolve, Math.min(lingerMs, graceMs)))
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      const linger = setTimeout(() => server.closeIdleConnections(), Math.min(lingerMs, graceMs))
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await closed
+      clearTimeout(linger)
       clearTimeout(cut)
+      server.close() // ends http's own timer
       watchdog.stop()
     },
   }
