@@ -42,7 +42,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     connectionsCheckingInterval: Math.min(2000, watchdog.pace.headersMs),
     keepAliveTimeout: 75_000, // longer than the idle time of usual load balancers
     maxHeaderSize: 64 << 10,
-    highWaterMark: 256 << 10,
+    highWaterMark: 64 << 10,
   })
   server.on('request', (request, response) => void serve(request, response, false))
   server.on('checkContinue', (request, response) => void serve(request, response, true))
