@@ -33,10 +33,14 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
   // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
   setTimeout(() => flushCompileCache(), 1000).unref()
 
-  let stopping = false
+  let stoppingSince: number | undefined
   const stop = (signal: string) => {
-    if (stopping) process.exit(1) // asked twice: do not wait for anyone
-    stopping = true
+    if (stoppingSince !== undefined) {
+      // Asked twice: do not wait for anyone. At once it is the same request, from the terminal and from the process above.
+      if (clock.now().getTime() - stoppingSince > 1000) process.exit(1)
+      return
+    }
+    stoppingSince = clock.now().getTime()
     log.info('registry.stopping', { signal })
     app.close().then(
       () => process.exit(0),

@@ -1,8 +1,9 @@
 import type { Feature, Platform } from './feature.ts'
 import { eventRetention } from './event-retention/index.ts'
+import { scrub } from './scrub/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
 /** The features there are; guards are asked in this order. */
 export function createFeatures(platform: Platform): Feature[] {
-  return [uploadPurge(platform), eventRetention(platform)]
+  return [uploadPurge(platform), eventRetention(platform), scrub(platform)]
 }

@@ -21,11 +21,10 @@ export type Registry = ReturnType<typeof createRegistry>
 
 /** The registry itself: blobs, uploads, manifests and lists over two ports. */
 export function createRegistry(ports: RegistryPorts) {
-  const blobs = createBlobs(ports)
   return {
     ...ports,
-    blobs,
-    uploads: createUploads(ports, blobs),
+    blobs: createBlobs(ports),
+    uploads: createUploads(ports),
     manifests: createManifests(ports),
     lists: createLists(ports),
   }

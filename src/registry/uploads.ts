@@ -3,7 +3,6 @@ import { Writable } from 'node:stream'
 import type { ByteRange } from '../http/types.ts'
 import { type Algorithm, algorithmOf, createDigester, type Digest, type Digester } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import type { createBlobs } from './blobs.ts'
 import { blobPath, uploadPath } from './paths.ts'
 import type { Actor } from './ports/events.ts'
 import type { Upload } from './ports/metadata.ts'
@@ -23,7 +22,7 @@ interface Running {
 }
 
 /** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
-export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: ReturnType<typeof createBlobs>) {
+export function createUploads({ storage, metadata, ids }: RegistryPorts) {
   const running = new Map<string, Running>()
   const busy = new Set<string>()
 
@@ -59,9 +58,8 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
         await cancel(upload)
         throw new OciError('DIGEST_INVALID', { detail: { digest } })
       }
-      // Whole already: the bytes that just came are the same, so they need no second copy.
-      if (await blobs.isStored(digest)) await storage.delete(uploadPath(upload.id))
-      else await storage.publish(uploadPath(upload.id), blobPath(digest))
+      // Also over a blob that is there: these bytes are proven, those may have been damaged since.
+      await storage.publish(uploadPath(upload.id), blobPath(digest))
       await metadata.blobs.commit({ repository: upload.repository, digest, size, upload: upload.id }, actor)
       running.delete(upload.id)
     })
@@ -80,8 +78,8 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
 
   /** end-14: ends the session and removes its bytes. */
   async function cancel(upload: Upload): Promise<void> {
+    await discard(upload.id) // first: on a full disk the database may need its space
     await metadata.uploads.delete(upload.id)
-    await discard(upload.id)
   }
 
   async function discard(id: string): Promise<void> {
@@ -136,8 +134,11 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
     if (known?.offset === size && known.digester.algorithm === algorithm) return known.digester.digest()
     const digester = createDigester(algorithm)
     const content = await storage.open(uploadPath(upload.id))
-    if (content && size > 0) await content.sendTo(sinkOf(digester), { first: 0, last: size - 1 })
-    await content?.close()
+    try {
+      if (content && size > 0) await content.sendTo(sinkOf(digester), { first: 0, last: size - 1 })
+    } finally {
+      await content?.close()
+    }
     return digester.digest()
   }
 
@@ -166,7 +167,7 @@ function sinkOf(digester: Digester): Writable {
   return new Writable({
     write(chunk: Buffer, _encoding, done) {
       digester.update(chunk)
-      done()
+      setImmediate(done) // lets others in: this may be a layer of many gigabytes
     },
   })
 }

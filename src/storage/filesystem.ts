@@ -9,6 +9,20 @@ export function createFilesystem(root: string): StorageDriver {
   const receive = createReceiver()
   const openFile = createFileOpener()
   const pathOf = (path: string) => join(root, path)
+  const durable = new Set<string>()
+
+  /**
+   * A new name is durable once its folder is, and so is each folder on the way. That one exists says nothing: a crash may have
+   * left it, or another request be about to sync it. So each is synced once by this process.
+   */
+  async function syncFolders(folder: string): Promise<void> {
+    await sync(folder)
+    await sync(dirname(folder))
+    for (let path = dirname(folder); path.length >= root.length && !durable.has(path); path = dirname(path)) {
+      await sync(dirname(path))
+      durable.add(path)
+    }
+  }
 
   return {
     async stat(path) {
@@ -32,14 +46,16 @@ export function createFilesystem(root: string): StorageDriver {
 
     async publish(from, to) {
       const [source, target] = [pathOf(from), pathOf(to)]
-      await sync(source)
-      const folder = dirname(target)
-      const firstNew = await mkdir(folder, { recursive: true })
-      await rename(source, target)
-      // A new name is durable once its folder is; so is each new folder on the way.
-      await sync(folder)
-      if (firstNew)
-        for (let made = folder; made.length >= firstNew.length; made = dirname(made)) await sync(dirname(made))
+      try {
+        await sync(source)
+        await mkdir(dirname(target), { recursive: true })
+        await rename(source, target)
+      } catch (error) {
+        // The kernel reports a failed write once: a second fsync would call pages durable that are lost.
+        await rm(source, { force: true })
+        throw error
+      }
+      await syncFolders(dirname(target))
     },
 
     async delete(path) {

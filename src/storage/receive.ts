@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { finished, type Readable } from 'node:stream'
 
 /** Bytes that all uploads together may hold in memory, and the least and most of it one takes. */
-const memory = 48 << 20
+const memory = 24 << 20
 const least = 64 << 10
 const most = 1 << 20
 

@@ -30,7 +30,8 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     insert into manifest (repository_id, digest, media_type, artifact_type, subject, descriptor, pushed_at, content)
     values (?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (repository_id, digest) do update set media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-      subject = excluded.subject, descriptor = excluded.descriptor where media_type <> excluded.media_type`)
+      subject = excluded.subject, descriptor = excluded.descriptor, content = excluded.content
+      where media_type <> excluded.media_type or content <> excluded.content`)
   const removeManifest = sql('delete from manifest where repository_id = ? and digest = ?')
   const findTag = sql('select digest from tag where repository_id = ? and name = ?')
   const setTag = sql(`

@@ -62,6 +62,7 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
       find: async (repository, digest) => queries.blob.get(repository, digest) as { size: number } | undefined,
       findAnywhere: async (digest) => queries.blobAnywhere.get(digest) as { size: number } | undefined,
       repositoriesOf: async (digest) => names(queries.repositoriesOfBlob.all(digest)),
+      list: async ({ limit, last }) => queries.blobs.all(last ?? '', limit) as { digest: Digest; size: number }[],
       commit: (blob, actor) => run('commitBlob', blob, { at: now(), actor }),
       mount: (blob, actor) => run('mountBlob', blob, { at: now(), actor }),
       unlink: (repository, digest, actor) => run('unlinkBlob', repository, digest, { at: now(), actor }),
@@ -132,6 +133,7 @@ function createQueries(database: DatabaseSync) {
     blob: sql(`
       select size from blob join blob_link using (digest) join repository on repository.id = repository_id where name = ? and digest = ?`),
     blobAnywhere: sql('select size from blob where digest = ?'),
+    blobs: sql('select digest, size from blob where digest > ? order by digest limit ?'),
     repositoriesOfBlob: sql(
       'select name from repository join blob_link on repository.id = repository_id where digest = ? order by name limit 100',
     ),

@@ -54,6 +54,8 @@ export interface MetadataStore {
     /** The size of the blob, whichever repository holds it. */
     findAnywhere(digest: Digest): Promise<{ size: number } | undefined>
     repositoriesOf(digest: Digest): Promise<string[]>
+    /** All blobs there are, in order of digest; `last` need not be a whole digest. */
+    list(page: Page): Promise<{ digest: Digest; size: number }[]>
     /** Makes published bytes a blob of the repository and ends the upload they came by. */
     commit(blob: { repository: string; digest: Digest; size: number; upload: string }, actor: Actor): Promise<void>
     /** Gives the repository a blob that `from` holds; false when it does not. */

@@ -15,7 +15,10 @@ export interface StorageDriver {
    * the new size. Memory stays bounded whatever the length. When the source breaks off, what arrived is kept before it throws.
    */
   append(path: string, offset: number, source: Readable, onChunk: (chunk: Buffer) => void): Promise<number>
-  /** Moves content to its final path, replacing what lies there; once it resolves, a power cut cannot undo it. */
+  /**
+   * Moves content to its final path, replacing what lies there; once it resolves, a power cut cannot undo it. When it fails, the
+   * content is given up: it may not be as whole as it reads.
+   */
   publish(from: string, to: string): Promise<void>
   /** Removes the content, or everything below the path; removing nothing is no error. */
   delete(path: string): Promise<void>

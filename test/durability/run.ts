@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { runCuts, runKills } from './crashes.ts'
+import { runFullDisk } from './full-disk.ts'
+import { runStops } from './graceful-stop.ts'
+import { runMemory } from './memory.ts'
+import { unable } from './mounts.ts'
+import { runSweep } from './sweep.ts'
+
+// The long form of the durability tests: `npm run durability -- [--only kill,power,…] [--kills N] [--cuts N] …`.
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    kills: { type: 'string', default: '1000' },
+    cuts: { type: 'string', default: '100' },
+    stops: { type: 'string', default: '30' },
+    disks: { type: 'string', default: '10' },
+    /** Points of one kind of call in the sweep, where there are more. */
+    points: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  },
+})
+const seed = Number(values.seed)
+const say = (line: string) => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`)
+const git = (...args: string[]) =>
+  spawnSync('git', args, { cwd: import.meta.dirname })
+    .stdout.toString()
+    .trim()
+
+const forms: Record<string, { programs: string[]; run(): Promise<object> }> = {
+  kill: {
+    programs: [],
+    run: () => runKills({ trials: Number(values.kills), pushes: 50, seed, progress: say }),
+  },
+  power: {
+    programs: ['perl', 'mkfs.ext4', 'mount'],
+    run: () => runCuts({ trials: Number(values.cuts), pushes: 20, seed, progress: say }),
+  },
+  control: {
+    programs: ['perl', 'mkfs.ext4', 'mount', 'strace'],
+    run: () => runCuts({ trials: 5, pushes: 20, seed, ignoringSyncs: true, progress: say }),
+  },
+  sweep: {
+    programs: ['strace'],
+    run: () =>
+      runSweep({ faults: ['SIGKILL', 'ENOSPC', 'EIO', 'ENOSPC+'], perCall: Number(values.points), progress: say }),
+  },
+  full: {
+    programs: ['mount'],
+    async run() {
+      const runs = []
+      for (let run = 0; run < Number(values.disks); run++) {
+        runs.push(await runFullDisk({ seed: seed + run }))
+        say(JSON.stringify(runs.at(-1)))
+      }
+      return { runs }
+    },
+  },
+  memory: { programs: [], run: () => runMemory() },
+  stop: { programs: [], run: () => runStops({ trials: Number(values.stops), progress: say }) },
+}
+
+const chosen = values.only?.split(',') ?? Object.keys(forms)
+const folder = join(import.meta.dirname, 'results')
+await mkdir(folder, { recursive: true })
+for (const name of chosen) {
+  const form = forms[name]
+  if (!form) throw new Error(`Cannot run ${name}: expected ${Object.keys(forms).join(', ')}`)
+  const obstacle = unable(...form.programs)
+  if (obstacle) {
+    say(`${name}: left out, ${obstacle}`)
+    continue
+  }
+  say(`${name} begins`)
+  const begun = Date.now()
+  const version = git('describe', '--always', '--dirty', '--abbrev=12')
+  const result = await form.run()
+  const seconds = Math.round((Date.now() - begun) / 1000)
+  const at = new Date(begun).toISOString()
+  const report = { name, version, at, seconds, node: process.version, seed, ...result }
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(report, undefined, 2)}\n`)
+  say(`${name} ended after ${seconds} s: ${JSON.stringify(result)}`)
+}
