@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { finished } from 'node:stream/promises'
 import type { Authenticator, Authorizer, Principal } from '../auth/types.ts'
 import { OciError } from '../oci/errors.ts'
 import { lengthOf } from './body.ts'
@@ -24,9 +25,9 @@ export interface HttpServer {
 }
 
 const baseHeaders = { 'Docker-Distribution-Api-Version': 'registry/2.0', 'X-Content-Type-Options': 'nosniff' }
-/** A refused body longer than this is not read to its end: the connection closes instead. */
+/** A refused body longer than this is not read to its end: the connection closes soon. */
 const drainLimit = 1 << 20
-/** How long an idle connection may still bring a request after a stop was asked: it may be on its way already. */
+/** How long an idle connection may still bring a request after a stop was asked, and a refused body its bytes: they are on their way already. */
 const lingerMs = 1000
 
 /** The listener: request → route → access → handler → reply, and every error turned into an answer in one place. */
@@ -143,13 +144,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const refused = unread && (lengthOf(message.headers) ?? Infinity) > drainLimit
       if (closing || refused) all.Connection = 'close'
       response.writeHead(status, all)
-      if (refused) refuseRest(message)
-      else if (unread) message.resume()
+      if (unread) message.resume()
       if (streamed && message.method !== 'HEAD') {
         watchdog.watchReply(message, response)
         await streamed.content.sendTo(response, streamed.range)
       }
-      response.end(message.method === 'HEAD' ? undefined : whole)
+      if (refused) await sayEarly(message, response, whole)
+      response.end(refused || message.method === 'HEAD' ? undefined : whole)
     } finally {
       await streamed?.content.close()
     }
@@ -179,11 +180,15 @@ function replyOf(error: OciError): HttpReply {
   }
 }
 
-/** Lets the answer reach a client that is still sending, then closes without reading the rest. */
-function refuseRest(message: IncomingMessage): void {
-  const { socket } = message
-  message.pause()
-  setTimeout(() => socket.destroy(), 1000).unref()
+/** Answers a client that is still sending, and reads on for a moment: a close over unread bytes resets the connection, answer and all. */
+async function sayEarly(
+  message: IncomingMessage,
+  response: ServerResponse,
+  body: string | Uint8Array = '',
+): Promise<void> {
+  response.flushHeaders()
+  response.write(body)
+  await finished(message, { signal: AbortSignal.timeout(lingerMs) }).catch(() => undefined) // gone or too long: so be it
 }
 
 /** The path of an absolute-form target (RFC 9112 3.2.2), else the target as it is. */
