@@ -5,7 +5,7 @@ import { type HttpReply, type HttpRequest, type Route, route } from '../http/typ
 import { type Digest, digestOf, isDigest, parseAlgorithm, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
-import { isRepository, parseReference, parseRepository, parseTag } from '../oci/reference.ts'
+import { isRepository, parseReference, parseRepository, parseTag, type Reference } from '../oci/reference.ts'
 import { linkTo } from './lists.ts'
 import { ask } from './ports/guard.ts'
 import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
@@ -48,7 +48,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const manifest = await manifests.get(repository, reference)
     if (request.headers['if-none-match'] && namesEntity(request.headers['if-none-match'], manifest.digest))
       return notModified(manifest.digest)
-    return manifestReply(manifest)
+    return manifestReply(manifest, reference)
   }
 
   async function getBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
@@ -255,8 +255,9 @@ function entityHeaders(digest: Digest): Record<string, string> {
   return { 'Docker-Content-Digest': digest, ETag: `"${digest}"` }
 }
 
-function manifestReply({ digest, mediaType, content }: StoredManifest): HttpReply {
-  return { status: 200, headers: { ...entityHeaders(digest), 'Content-Type': mediaType }, body: content }
+function manifestReply({ digest, mediaType, content }: StoredManifest, asked: Reference): HttpReply {
+  const fresh = 'tag' in asked && { 'Cache-Control': 'no-cache' }
+  return { status: 200, headers: { ...entityHeaders(digest), 'Content-Type': mediaType, ...fresh }, body: content }
 }
 
 function notModified(digest: Digest): HttpReply {
