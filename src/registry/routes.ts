@@ -203,7 +203,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     )
     return json(index, {
       'Content-Type': mediaTypes.index,
-      ...(request.query.get('artifactType') && { 'OCI-Filters-Applied': 'artifactType' }),
+      ...(request.query.getAll('artifactType').some(Boolean) && { 'OCI-Filters-Applied': 'artifactType' }),
       ...linkTo(next, request),
     })
   }
