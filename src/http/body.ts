@@ -11,7 +11,8 @@ export async function readBody(request: HttpRequest<unknown>, limit: number): Pr
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request.body() as AsyncIterable<Buffer>) {
+  // Leaving the loop must not destroy the request: its connection still carries the answer.
+  for await (const chunk of request.body().iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length
     if (size > limit) throw tooLarge()
     chunks.push(chunk)

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
+import { finished } from 'node:stream/promises'
 import type { Access, Authenticator, Authorizer, Principal } from '../auth/types.ts'
 import { OciError } from '../oci/errors.ts'
 import { lengthOf } from './body.ts'
@@ -23,9 +24,9 @@ export interface HttpServer {
   close(graceMs?: number): Promise<void>
 }
 
-/** A refused body longer than this is not read to its end: the connection closes instead. */
+/** A refused body longer than this is not read to its end: the connection closes soon. */
 const drainLimit = 1 << 20
-/** How long an idle connection may still bring a request after a stop was asked: it may be on its way already. */
+/** How long what is on its way already may take: requests when a stop is asked, the bytes of a body when it is refused. */
 const lingerMs = 500
 
 /** The listener: request → route → access → handler → reply, and every error turned into an answer in one place. */
@@ -111,9 +112,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     response: ServerResponse,
     { status, headers, body }: HttpReply,
   ): Promise<void> {
-    if (closing || !message.complete) headers = [...headers, ...leaveBody(message, closing)]
-    response.writeHead(status, headers)
-    if (typeof body !== 'object') return void response.end(message.method === 'HEAD' ? undefined : body, 'latin1')
+    const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
+    response.writeHead(status, closing || refused ? [...headers, 'Connection', 'close'] : headers)
+    if (!message.complete) message.resume()
+    if (refused) await finishRefused(message, response, body)
+    if (typeof body !== 'object') return void response.end(message.method === 'HEAD' || refused ? '' : body, 'latin1')
     try {
       watchdog.watchReply(message, response)
       await body.content.sendTo(response, body.range)
@@ -156,17 +159,15 @@ function replyOf(error: OciError): HttpReply {
   return reply(error.status, { 'Content-Type': 'application/json', ...error.headers }, error.toJson())
 }
 
-/**
- * Deals with what a client is still sending: a short rest is read and dropped, so that the connection can go on; before a long
- * one the connection closes, a second after the answer, so that the answer arrives. Gives the header that says so.
- */
-function leaveBody(message: IncomingMessage, closing: boolean): string[] {
-  const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
-  if (refused) {
-    message.pause()
-    setTimeout(() => message.socket.destroy(), 1000).unref()
-  } else message.resume()
-  return closing || refused ? ['Connection', 'close'] : []
+/** Answers a client that still sends, and reads on for a moment: closing over unread bytes resets the connection, answer and all. */
+async function finishRefused(
+  message: IncomingMessage,
+  response: ServerResponse,
+  body: HttpReply['body'],
+): Promise<void> {
+  response.flushHeaders()
+  if (typeof body === 'string') response.write(body, 'latin1')
+  await finished(message, { signal: AbortSignal.timeout(lingerMs) }).catch(() => undefined) // gone or too long: so be it
 }
 
 /** The path of an absolute-form target (RFC 9112 3.2.2), else the target as it is. */

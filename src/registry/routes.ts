@@ -64,20 +64,19 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const digest = parseDigest(request.params.digest)
     if (guards.length > 0)
       await ask(guards, 'beforePull', { repository, reference: { digest }, principal: request.principal })
-    if (request.method === 'HEAD') return blobReply(digest, (await blobs.stat(repository, digest)).size)
-    const content = await blobs.open(repository, digest)
-    try {
-      const { 'if-none-match': known, 'if-range': ifRange, range: header } = request.headers
-      if (namesEntity(known, digest)) return await closing(content, notModified(digest))
-      const range = parseRange(ifRange === undefined || ifRange === `"${digest}"` ? header : undefined, content.size)
-      if (range === 'unsatisfiable')
-        throw new OciError('RANGE_INVALID', { headers: { 'Content-Range': `bytes */${content.size}` } })
-      if (content.size === 0) return await closing(content, blobReply(digest, 0))
-      return blobReply(digest, content.size, content, range)
-    } catch (error) {
-      await content.close()
-      throw error
+    const { 'if-none-match': known, 'if-range': ifRange, range: header } = request.headers
+    const unchanged = namesEntity(known, digest)
+    if (unchanged || request.method === 'HEAD') {
+      const { size } = await blobs.stat(repository, digest)
+      return unchanged ? notModified(digest) : blobReply(digest, size)
     }
+    const content = await blobs.open(repository, digest)
+    const { size } = content
+    const range = parseRange(ifRange === undefined || ifRange === `"${digest}"` ? header : undefined, size)
+    if (range !== 'unsatisfiable' && size > 0) return blobReply(digest, size, content, range)
+    await content.close()
+    if (range === 'whole') return blobReply(digest, 0)
+    throw new OciError('RANGE_INVALID', { headers: { 'Content-Range': `bytes */${size}` } })
   }
 
   async function startUpload(request: InRepository): Promise<HttpReply> {
@@ -199,7 +198,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     )
     return json(index, {
       'Content-Type': mediaTypes.index,
-      ...(request.query.get('artifactType') && { 'OCI-Filters-Applied': 'artifactType' }),
+      ...(request.query.getAll('artifactType').some(Boolean) && { 'OCI-Filters-Applied': 'artifactType' }),
       ...linkTo(next, request),
     })
   }
@@ -257,7 +256,8 @@ const manifestReplies = new WeakMap<StoredManifest, HttpReply>()
 function manifestReply(manifest: StoredManifest): HttpReply {
   const known = manifestReplies.get(manifest)
   if (known) return known
-  const made = reply(200, { ...entityHeaders(manifest.digest), 'Content-Type': manifest.mediaType }, manifest.content)
+  const headers = { ...entityHeaders(manifest.digest), 'Content-Type': manifest.mediaType, 'Cache-Control': 'no-cache' }
+  const made = reply(200, headers, manifest.content)
   manifestReplies.set(manifest, made)
   return made
 }
@@ -274,11 +274,6 @@ function blobReply(digest: Digest, size: number, content?: Content, range: ByteR
     ...(range !== 'whole' && { 'Content-Range': `bytes ${first}-${last}/${size}` }),
   }
   return reply(range === 'whole' ? 200 : 206, headers, content && { content, range: { first, last } })
-}
-
-async function closing(content: Content, answer: HttpReply): Promise<HttpReply> {
-  await content.close()
-  return answer
 }
 
 function notModified(digest: Digest): HttpReply {

@@ -64,8 +64,10 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     if (push.expects !== undefined) {
       const tag = push.tags[0]
       const present = repository && tag !== undefined ? findTag.get(repository, tag)?.digest : undefined
-      const stands = push.expects === 'absent' ? present === undefined : push.expects.digests.includes(String(present))
-      if (!stands) return { outcome: 'precondition-failed' }
+      const stands = (digests: string[]) =>
+        present !== undefined && (digests.includes('*') || digests.includes(String(present)))
+      if (push.expects === 'absent' ? present !== undefined : !stands(push.expects.digests))
+        return { outcome: 'precondition-failed' }
     }
     const missing = new Set<Digest>()
     for (const { digest, size, kind } of push.references) {

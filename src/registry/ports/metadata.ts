@@ -30,7 +30,7 @@ export interface ManifestPush {
   subject: Digest | undefined
   annotations: Record<string, string> | undefined
   references: ContentReference[]
-  /** Where the tag must stand for the push to happen: any of these digests, or nowhere. */
+  /** Where the tag must stand for the push to happen: on any of these digests (`*`: wherever it is), or nowhere. */
   expects?: { digests: string[] } | 'absent' | undefined
 }
 

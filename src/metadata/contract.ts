@@ -1,0 +1,33 @@
+import { after, before, describe } from 'node:test'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import { contractTools, type Created, type Tools } from './contract/tools.ts'
+import { testBlobsAndUploads } from './contract/blobs.ts'
+import { testEventsAndJobs } from './contract/events.ts'
+import { testManifests } from './contract/manifests.ts'
+
+/**
+ * What every metadata store must do, whatever it keeps the facts in. `create` gives an empty store whose clock is the given
+ * one; `reopen` closes it and opens the same data again.
+ */
+export function testMetadataStore(name: string, create: (clock: { now(): Date }) => Promise<Created>): void {
+  describe(`${name} as a metadata store`, () => {
+    let created: Created
+    const time = { ms: Date.UTC(2030, 0, 1) }
+    before(async () => {
+      created = await create({ now: () => new Date(time.ms) })
+    })
+    after(() => created.dispose())
+
+    const tools: Tools = contractTools({
+      store: (): MetadataStore => created.store,
+      reopen: async () => {
+        created.store = await created.reopen()
+      },
+      passSeconds: (seconds) => void (time.ms += seconds * 1000),
+      now: () => new Date(time.ms),
+    })
+    testBlobsAndUploads(tools)
+    testManifests(tools)
+    testEventsAndJobs(tools)
+  })
+}

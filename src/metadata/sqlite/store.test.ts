@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { testMetadataStore } from '../contract.ts'
+import { createSqliteStore } from './store.ts'
+
+testMetadataStore('SQLite', async (clock) => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  let store = createSqliteStore({ folder, clock })
+  const reopen = async () => (await store.close(), (store = createSqliteStore({ folder, clock })))
+  return { store, reopen, dispose: async () => (await store.close(), rm(folder, { recursive: true })) }
+})
+
+it('lets only one process have a folder', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  const clock = { now: () => new Date() }
+  const store = createSqliteStore({ folder, clock })
+  assert.throws(() => createSqliteStore({ folder, clock }), /another Holdfast is using it/)
+  await store.close()
+  await createSqliteStore({ folder, clock }).close()
+  await rm(folder, { recursive: true })
+})
