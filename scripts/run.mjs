@@ -1,7 +1,7 @@
 // run.mjs FILE [ARGUMENTS …]: installs what is missing and runs a TypeScript file of this repository.
 import { join } from 'node:path'
-import { installIfStale, root, runNode } from './node.mjs'
+import { installIfStale, root, runNode, warmUp } from './node.mjs'
 
 const [file, ...args] = process.argv.slice(2)
-installIfStale()
+if (installIfStale()) await warmUp()
 process.exitCode = await runNode([join(root, file), ...args])
