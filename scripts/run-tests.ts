@@ -12,6 +12,8 @@ const root = join(import.meta.dirname, '..')
 const everything = ['src', 'tools', 'test'].flatMap((folder) => globSync(`${folder}/**/*.test.ts`, { cwd: root }))
 const named = process.argv.slice(2).map((file) => relative(root, file))
 const files = (named.length > 0 ? named : everything).toSorted()
+// A test that takes longer fails, and its file ends whatever still runs in it.
+const timeout = 10 * 60_000
 const isClient = (file: string) => file.startsWith(join('test', 'clients'))
 
 const stop = new AbortController()
@@ -28,7 +30,8 @@ async function* oneRun(): AsyncGenerator<TestEvent> {
   const totals = new Map<string, number>()
   const skips: string[] = []
   for (const group of groups.filter((group) => group.files.length > 0)) {
-    const events = run({ ...group, cwd: root, signal: stop.signal }) as AsyncIterable<TestEvent>
+    const options = { cwd: root, timeout, execArgv: ['--test-force-exit'], signal: stop.signal }
+    const events = run({ ...group, ...options }) as AsyncIterable<TestEvent>
     for await (const event of events) {
       const total = totalOf(event)
       if (total) totals.set(total.name, (totals.get(total.name) ?? 0) + total.value)
