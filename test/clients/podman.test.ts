@@ -9,7 +9,13 @@ describe('podman', { skip: need('podman', 'root') }, () => {
   let remote: string
   const podman = (command: string, ...args: string[]) => {
     const stores = ['--root', sandbox.path('storage'), '--runroot', sandbox.path('run/storage')]
-    const quiet = ['--storage-driver=vfs', '--events-backend=none', '--cgroup-manager=cgroupfs']
+    const quiet = [
+      '--storage-driver=vfs',
+      '--events-backend=none',
+      '--cgroup-manager=cgroupfs',
+      '--tmpdir',
+      sandbox.path('run/libpod'),
+    ]
     return sandbox.run('podman', [...stores, ...quiet, command, ...args])
   }
   before(async () => {
