@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 Readable.from(oneRun()).pipe(new spec()).pipe(process.stdout)
 
-/** The events of all groups of files, with the totals of each held back and added up at the end. */
+/** The events of all groups of files, with the end of each held back: totals added up, then what failed. */
 async function* oneRun(): AsyncGenerator<TestEvent> {
   const groups = [
     { files: files.filter((file) => !isClient(file)), concurrency: availableParallelism() },
@@ -29,21 +29,24 @@ async function* oneRun(): AsyncGenerator<TestEvent> {
   ]
   const totals = new Map<string, number>()
   const skips: string[] = []
+  const ends: TestEvent[] = []
   for (const group of groups.filter((group) => group.files.length > 0)) {
     const options = { cwd: root, timeout, execArgv: ['--test-force-exit'], signal: stop.signal }
     const events = run({ ...group, ...options }) as AsyncIterable<TestEvent>
     for await (const event of events) {
       const total = totalOf(event)
       if (total) totals.set(total.name, (totals.get(total.name) ?? 0) + total.value)
+      else if (event.type === 'test:summary' && event.data.file === undefined) ends.push(event)
       else yield event
-      if (event.type === 'test:summary' && event.data.success === false) process.exitCode = 1
       if (event.type === 'test:pass' && typeof event.data.skip === 'string')
         skips.push(`${String(event.data.name)} # ${event.data.skip}`)
     }
   }
   for (const skip of skips) yield diagnostic(`skipped: ${skip}`)
   for (const [name, value] of totals) yield diagnostic(`${name} ${value}`)
-  if (!totals.get('tests')) process.exitCode = 1
+  const failed = ends.find(({ data }) => data.success === false)
+  if (failed) yield failed
+  if (failed || !totals.get('tests')) process.exitCode = 1
 }
 
 function totalOf({ type, data }: TestEvent): { name: string; value: number } | undefined {
