@@ -47,5 +47,12 @@ export async function openFile(file: FileHandle): Promise<Content> {
 
 /** Resolves when the chunk has left our memory, or the sink is gone: only then may the buffer be filled again. */
 function write(sink: Writable, chunk: Buffer): Promise<void> {
-  return new Promise((resolve) => sink.write(chunk, () => resolve()))
+  return new Promise((resolve) => {
+    const done = () => {
+      sink.off('close', done)
+      resolve()
+    }
+    sink.once('close', done) // an answer whose socket just closed keeps the chunk and never calls back
+    sink.write(chunk, done)
+  })
 }
