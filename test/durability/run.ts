@@ -80,6 +80,7 @@ for (const name of chosen) {
   const result = await form.run()
   const seconds = Math.round((Date.now() - begun) / 1000)
   const at = new Date(begun).toISOString()
+  if ('details' in result) result.details = (result.details as string[]).slice(0, 20)
   const report = { name, version, at, seconds, node: process.version, seed, ...result }
   await writeFile(join(folder, `${name}.json`), `${JSON.stringify(report, undefined, 2)}\n`)
   say(`${name} ended after ${seconds} s: ${JSON.stringify(result)}`)
