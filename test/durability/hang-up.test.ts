@@ -5,7 +5,7 @@ import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pushBlob, type RunningRegistry, startRegistry } from '../support/registry.ts'
+import { pushBlob, type RunningRegistry, sha256, startRegistry } from '../support/registry.ts'
 
 async function openFiles({ pid }: RunningRegistry): Promise<number> {
   return (await readdir(`/proc/${pid}/fd`)).length
@@ -62,6 +62,29 @@ it('keeps what arrived of an upload whose client hangs up, and lets another go o
     assert.match(status.headers.get('range')!, /^0-[1-9]\d{4,5}$/)
     const next = await fetch(new URL(location, server.url), { method: 'PATCH', body: Buffer.from('more') })
     assert.equal(next.status, 202)
+  } finally {
+    await server.dispose()
+  }
+})
+
+it('does not take an upload from under a request that is writing to it', async () => {
+  const server = await startRegistry()
+  try {
+    const begun = await fetch(`${server.url}/v2/app/blobs/uploads/`, { method: 'POST' })
+    const location = new URL(begun.headers.get('location')!, server.url)
+    const content = randomBytes(2000)
+    const put = new Promise<number | undefined>((resolve, reject) => {
+      const url = `${location}&digest=${sha256(content)}`
+      const sent = httpRequest(url, { method: 'PUT', headers: { 'content-length': content.length } }, (reply) =>
+        resolve(reply.resume().statusCode),
+      )
+      sent.on('error', reject)
+      sent.write(content.subarray(0, 1000))
+      setTimeout(() => sent.end(content.subarray(1000)), 600)
+    })
+    await sleep(300)
+    assert.equal((await fetch(location, { method: 'DELETE' })).status, 416)
+    assert.equal(await put, 201)
   } finally {
     await server.dispose()
   }
