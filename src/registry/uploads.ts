@@ -55,7 +55,7 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     await alone(upload, async () => {
       const size = await receive(upload, chunk, digest)
       if ((await digestOf(upload, size, algorithmOf(digest))) !== digest) {
-        await cancel(upload)
+        await end(upload)
         throw new OciError('DIGEST_INVALID', { detail: { digest } })
       }
       // Also over a blob that is there: these bytes are proven, those may have been damaged since.
@@ -76,8 +76,12 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     }
   }
 
-  /** end-14: ends the session and removes its bytes. */
+  /** end-14: ends the session and removes its bytes. @throws OciError RANGE_INVALID while another request writes to it */
   async function cancel(upload: Upload): Promise<void> {
+    await alone(upload, () => end(upload))
+  }
+
+  async function end(upload: Upload): Promise<void> {
     await discard(upload.id) // first: on a full disk the database may need its space
     await metadata.uploads.delete(upload.id)
   }
@@ -113,10 +117,10 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
       if (expected === undefined || size - offset === expected) return size
     } catch (error) {
       running.delete(upload.id)
-      if (isOutOfSpace(error)) await cancel(upload) // the space is needed, and the client cannot go on anyway
+      if (isOutOfSpace(error)) await end(upload) // the space is needed, and the client cannot go on anyway
       throw error
     }
-    await cancel(upload)
+    await end(upload)
     throw new OciError('SIZE_INVALID')
   }
 

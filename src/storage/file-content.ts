@@ -46,5 +46,12 @@ export function createFileOpener(): (file: FileHandle) => Promise<Content> {
 
 /** Resolves when the chunk has left our memory or the sink is gone; a buffer whose sink went away is not used again. */
 function write(sink: Writable, chunk: Buffer): Promise<void> {
-  return new Promise((resolve) => sink.write(chunk, () => resolve()))
+  return new Promise((resolve) => {
+    const done = () => {
+      sink.off('close', done)
+      resolve()
+    }
+    sink.once('close', done) // an answer whose socket just closed keeps the chunk and never calls back
+    sink.write(chunk, done)
+  })
 }

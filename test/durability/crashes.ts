@@ -14,7 +14,7 @@ export interface CrashOptions {
   /** Acknowledged pushes before each crash, at least. */
   pushes: number
   seed?: number
-  progress?: (line: string) => void
+  progress?: (soFar: object) => void
   /** Makes every fsync do nothing: a power cut then has to lose something, or the test proves nothing. */
   ignoringSyncs?: boolean
 }
@@ -83,8 +83,7 @@ async function runCrashes({ trials, pushes, seed = 1, progress, ignoringSyncs = 
       total.unacknowledged += ledger.open.length
       total.refused += ledger.refused.length
       if (!place.refusesAfterwards) found.details.push(...ledger.refused)
-      if (trial % 10 === 0 || trial === trials)
-        progress?.(`${trial}/${trials} ${JSON.stringify({ ...total, ...found })}`)
+      if (trial % 10 === 0 || trial === trials) progress?.({ ...total, ...found })
     }
     return { ...total, ...found }
   } finally {

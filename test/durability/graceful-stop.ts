@@ -6,7 +6,7 @@ import { type Client, createClient, type Reply } from './client.ts'
 import { makeImage, pushWhole } from './images.ts'
 
 /** P17: SIGTERM while keep-alive clients pull, push, and send a body that takes its time. */
-export async function runStops({ trials, progress }: { trials: number; progress?: (line: string) => void }) {
+export async function runStops({ trials, progress }: { trials: number; progress?: (soFar: object) => void }) {
   const total = { trials: 0, answered: 0, afterSignal: 0, failed: 0, wrong: 0, exitCodes: {} as Record<string, number> }
   const details: string[] = []
   for (let trial = 0; trial < trials; trial++) {
@@ -64,7 +64,7 @@ export async function runStops({ trials, progress }: { trials: number; progress?
     await server.dispose()
     total.trials++
     total.exitCodes[String(code)] = (total.exitCodes[String(code)] ?? 0) + 1
-    progress?.(`${trial + 1}/${trials} ${JSON.stringify(total)} ${details.slice(-3).join('; ')}`)
+    progress?.({ ...total, details })
   }
   return { ...total, details }
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCuts, runKills } from './crashes.ts'
@@ -30,42 +30,44 @@ const git = (...args: string[]) =>
     .stdout.toString()
     .trim()
 
-const forms: Record<string, { programs: string[]; run(): Promise<object> }> = {
+type Progress = (soFar: object) => void
+
+const forms: Record<string, { programs: string[]; run(progress: Progress): Promise<object> }> = {
   kill: {
     programs: [],
-    run: () => runKills({ trials: Number(values.kills), pushes: 50, seed, progress: say }),
+    run: (progress) => runKills({ trials: Number(values.kills), pushes: 50, seed, progress }),
   },
   power: {
     programs: ['perl', 'mkfs.ext4', 'mount'],
-    run: () => runCuts({ trials: Number(values.cuts), pushes: 20, seed, progress: say }),
+    run: (progress) => runCuts({ trials: Number(values.cuts), pushes: 20, seed, progress }),
   },
   control: {
     programs: ['perl', 'mkfs.ext4', 'mount', 'strace'],
-    run: () => runCuts({ trials: 5, pushes: 20, seed, ignoringSyncs: true, progress: say }),
+    run: (progress) => runCuts({ trials: 5, pushes: 20, seed, ignoringSyncs: true, progress }),
   },
   sweep: {
     programs: ['strace'],
-    run: () =>
-      runSweep({ faults: ['SIGKILL', 'ENOSPC', 'EIO', 'ENOSPC+'], perCall: Number(values.points), progress: say }),
+    run: (progress) =>
+      runSweep({ faults: ['SIGKILL', 'ENOSPC', 'EIO', 'ENOSPC+'], perCall: Number(values.points), progress }),
   },
   full: {
     programs: ['mount'],
-    async run() {
-      const runs = []
+    async run(progress) {
+      const runs: object[] = []
       for (let run = 0; run < Number(values.disks); run++) {
         runs.push(await runFullDisk({ seed: seed + run }))
-        say(JSON.stringify(runs.at(-1)))
+        progress({ runs })
       }
       return { runs }
     },
   },
   memory: { programs: [], run: () => runMemory() },
-  stop: { programs: [], run: () => runStops({ trials: Number(values.stops), progress: say }) },
+  stop: { programs: [], run: (progress) => runStops({ trials: Number(values.stops), progress }) },
 }
 
 const chosen = values.only?.split(',') ?? Object.keys(forms)
 const folder = join(import.meta.dirname, 'results')
-await mkdir(folder, { recursive: true })
+mkdirSync(folder, { recursive: true })
 for (const name of chosen) {
   const form = forms[name]
   if (!form) throw new Error(`Cannot run ${name}: expected ${Object.keys(forms).join(', ')}`)
@@ -77,10 +79,18 @@ for (const name of chosen) {
   say(`${name} begins`)
   const begun = Date.now()
   const version = git('describe', '--always', '--dirty', '--abbrev=12')
-  const result = await form.run()
-  const seconds = Math.round((Date.now() - begun) / 1000)
-  const at = new Date(begun).toISOString()
-  const report = { name, version, at, seconds, node: process.version, seed, ...result }
-  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(report, undefined, 2)}\n`)
-  say(`${name} ended after ${seconds} s: ${JSON.stringify(result)}`)
+  const save = (result: object) => {
+    const seconds = Math.round((Date.now() - begun) / 1000)
+    const at = new Date(begun).toISOString()
+    const short = 'details' in result ? { ...result, details: (result.details as string[]).slice(0, 20) } : result
+    const report = { name, version, at, seconds, node: process.version, seed, ...short }
+    writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(report, undefined, 2)}\n`)
+    return seconds
+  }
+  // Saved on the way too: a run that is stopped leaves what it did.
+  const result = await form.run((soFar) => {
+    say(`${name}: ${JSON.stringify(soFar)}`)
+    save(soFar)
+  })
+  say(`${name} ended after ${save(result)} s: ${JSON.stringify(result)}`)
 }

@@ -13,7 +13,7 @@ export interface SweepOptions {
   only?: string[]
   /** At most so many points of one kind of call, evenly spread; all of them without it. */
   perCall?: number
-  progress?: (line: string) => void
+  progress?: (soFar: object) => void
 }
 
 interface Sweep extends Findings {
@@ -57,10 +57,7 @@ export async function runSweep({ faults, only, perCall, progress }: SweepOptions
             fault,
             repository: `op${index}/${fault.toLowerCase().replace('+', 's')}/${nth}`,
           })
-        const { details, ...counts } = result
-        progress?.(
-          `${name}, ${fault}: ${points.length} points ${JSON.stringify(counts)} ${details.slice(-5).join('; ')}`,
-        )
+        progress?.({ lastSwept: `${name}, ${fault}`, ...result })
       }
     }
     return result

@@ -45,7 +45,7 @@ function runBatch(batch: Batch): BatchResult {
 /** An error as data, with the code the rest of the program knows a full disk by. */
 function plainError(error: unknown): { message: string; code?: string } {
   const { message, errcode } = error as { message: string; errcode?: number }
-  const full = errcode === 13 // SQLITE_FULL
+  const full = errcode === 13 || errcode === 4874 // SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the index of the log
   return full ? { message, code: 'ENOSPC' } : { message }
 }
 
