@@ -53,7 +53,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.on('close', () => sockets.delete(socket))
   })
 
-  async function serve(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+  async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
     const socket = message.socket
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
     response.on('close', () => {
@@ -64,7 +64,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     })
     let reply: HttpReply
     try {
-      reply = await answer(message, response, expectsContinue)
+      reply = await answer(message, response, expecting)
     } catch (error) {
       if (socket.destroyed) return // the client hung up: nobody to tell
       reply = replyOf(
@@ -79,11 +79,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   }
 
-  async function answer(
-    message: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-  ): Promise<HttpReply> {
+  async function answer(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<HttpReply> {
     refuseDoubleHeaders(message.rawHeaders)
     const url = originForm(message.url ?? '')
     const mark = url.indexOf('?')
@@ -101,8 +97,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       headers: message.headers,
       principal: await authenticate(message),
       body() {
-        if (expectsContinue) response.writeContinue()
-        expectsContinue = false
+        if (expecting) response.writeContinue()
+        expecting = false
         watchdog.watchBody(message)
         return message
       },
@@ -129,11 +125,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   }
 
-  async function send(
-    message: IncomingMessage,
-    response: ServerResponse,
-    { status, headers, body }: HttpReply,
-  ): Promise<void> {
+  async function send(message: IncomingMessage, response: ServerResponse, reply: HttpReply): Promise<void> {
+    const { status, headers, body } = reply
     const streamed = typeof body === 'object' && 'content' in body ? body : undefined
     const whole = streamed ? undefined : (body as string | Uint8Array | undefined)
     try {
@@ -173,11 +166,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 }
 
 function replyOf(error: OciError): HttpReply {
-  return {
-    status: error.status,
-    headers: { 'Content-Type': 'application/json', ...error.headers },
-    body: error.toJson(),
-  }
+  const headers = { 'Content-Type': 'application/json', ...error.headers }
+  return { status: error.status, headers, body: error.toJson() }
 }
 
 /** Answers a client that is still sending, and reads on for a moment: a close over unread bytes resets the connection, answer and all. */
