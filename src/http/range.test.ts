@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { namesEntity, parseContentRange, parseRange } from './range.ts'
 
 const size = fc.nat({ max: 10_000 })

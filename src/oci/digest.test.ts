@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { algorithmOf, createDigester, digestOf, hexOf, isDigest, parseAlgorithm, parseDigest } from './digest.ts'
 import { OciError } from './errors.ts'
 
@@ -35,24 +35,25 @@ describe('a digest', () => {
 
   const hex = 'ab'.repeat(32)
   for (const text of [
-    ...[
-      '',
-      'sha256',
-      'sha256:',
-      hex,
-      `sha256:${hex.toUpperCase()}`,
-      `SHA256:${hex}`,
-      `sha256:${hex}a`,
-      `sha256:${hex.slice(1)}`,
-    ],
-    ...[`sha512:${hex}`, `sha256:${hex}${hex}`, `sha384:${'a'.repeat(96)}`, `md5:${'a'.repeat(32)}`, ` sha256:${hex}`],
-    ...[
-      `sha256:${hex}\n`,
-      `sha256:${hex.slice(1)}g`,
-      `sha256+b64:${hex}`,
-      `sha256:../${hex.slice(3)}`,
-      `sha512:${'a'.repeat(9999)}`,
-    ],
+    '',
+    'sha256',
+    'sha256:',
+    hex,
+    `sha256:${hex.toUpperCase()}`,
+    `SHA256:${hex}`,
+    `sha256:${hex}a`,
+    `sha256:${hex.slice(1)}`,
+    `sha512:${hex}`,
+    `sha256:${hex}${hex}`,
+    `sha384:${'a'.repeat(96)}`,
+    `md5:${'a'.repeat(32)}`,
+    ` sha256:${hex}`,
+
+    `sha256:${hex}\n`,
+    `sha256:${hex.slice(1)}g`,
+    `sha256+b64:${hex}`,
+    `sha256:../${hex.slice(3)}`,
+    `sha512:${'a'.repeat(9999)}`,
   ]) {
     it(`is not ${JSON.stringify(text.slice(0, 20))} of ${text.length} characters`, () => {
       assert.equal(isDigest(text), false)

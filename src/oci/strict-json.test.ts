@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { OciError } from './errors.ts'
 import { parseStrictJson } from './strict-json.ts'
 
@@ -29,8 +29,37 @@ describe('parseStrictJson', () => {
 
   it('accepts no text that JSON.parse refuses, and reads nothing differently', () => {
     const token = fc.constantFrom(
-      ...['{', '}', '[', ']', ',', ':', '"a"', '"b"', '1', '-0', '01', '1.', '.5', '1e5', '-', 'true', 'null', 'nul'],
-      ...[' ', '\n', '"\\u0061"', '"\\x"', '"\t"', '"', '\u00a0', '{}', '[]', '+1', "'a'", '/**/', 'NaN'],
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"b"',
+      '1',
+      '-0',
+      '01',
+      '1.',
+      '.5',
+      '1e5',
+      '-',
+      'true',
+      'null',
+      'nul',
+      ' ',
+      '\n',
+      '"\\u0061"',
+      '"\\x"',
+      '"\t"',
+      '"',
+      '\u00a0',
+      '{}',
+      '[]',
+      '+1',
+      "'a'",
+      '/**/',
+      'NaN',
     )
     fc.assert(
       fc.property(fc.array(token, { maxLength: 12 }), (tokens) => {
