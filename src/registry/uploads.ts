@@ -16,11 +16,12 @@ export interface Chunk {
   range: ByteRange | undefined
 }
 
-/** What was hashed so far of an upload, kept while this process receives it. */
+/** What was hashed so far of an upload, kept while this process receives it; of the ones nobody goes on with the oldest go. */
 interface Running {
   digester: Digester
   offset: number
 }
+const maxRunning = 10_000
 
 /** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
 export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: ReturnType<typeof createBlobs>) {
@@ -56,7 +57,7 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
     await alone(upload, async () => {
       const size = await receive(upload, chunk, digest)
       if ((await digestOf(upload, size, algorithmOf(digest))) !== digest) {
-        await cancel(upload)
+        await drop(upload.id)
         throw new OciError('DIGEST_INVALID', { detail: { digest } })
       }
       // Whole already: the bytes that just came are the same, so they need no second copy.
@@ -73,20 +74,21 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
     try {
       await finish(upload, digest, chunk, actor)
     } catch (error) {
-      await discard(upload.id)
+      await drop(upload.id)
       throw error
     }
   }
 
-  /** end-14: ends the session and removes its bytes. */
-  async function cancel(upload: Upload): Promise<void> {
-    await metadata.uploads.delete(upload.id)
-    await discard(upload.id)
+  /** end-14: ends the session; the bytes go with it, or with the request that is still writing them. */
+  async function cancel({ id }: Upload): Promise<void> {
+    if (busy.delete(id)) await metadata.uploads.delete(id)
+    else await drop(id)
   }
 
-  async function discard(id: string): Promise<void> {
+  async function drop(id: string): Promise<void> {
     running.delete(id)
-    await storage.delete(uploadPath(id))
+    await storage.delete(uploadPath(id)) // first, for the space may be what is missing
+    await metadata.uploads.delete(id)
   }
 
   /** Serialises a session: of two requests at once the later one is told where the session stands. */
@@ -111,14 +113,17 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
     const digester = digesterAt(upload, offset, closing)
     try {
       const size = await storage.append(path, offset, source, (chunk) => digester?.update(chunk))
+      if (!busy.has(upload.id)) throw new OciError('BLOB_UPLOAD_UNKNOWN')
       if (digester) running.set(upload.id, { digester, offset: size })
+      if (running.size > maxRunning) running.delete(running.keys().next().value!)
       if (expected === undefined || size - offset === expected) return size
     } catch (error) {
       running.delete(upload.id)
-      if (isOutOfSpace(error)) await cancel(upload) // the space is needed, and the client cannot go on anyway
+      // Cancelled meanwhile; or the space is needed, and the client cannot go on anyway.
+      if (!busy.has(upload.id) || isOutOfSpace(error)) await drop(upload.id)
       throw error
     }
-    await cancel(upload)
+    await drop(upload.id)
     throw new OciError('SIZE_INVALID')
   }
 
@@ -141,7 +146,7 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts, blobs: 
     return digester.digest()
   }
 
-  return { start, find, sizeOf, append, finish, push, cancel, discard }
+  return { start, find, sizeOf, append, finish, push, cancel }
 }
 
 /** Where a session stands, as every answer about it says: `0-<last byte>`, and `0-0` for nothing as registry:2 has it. */
