@@ -1,8 +1,5 @@
 import type { Product } from './products.ts'
 
-/** What one product needed for one piece of work, in the unit of the row. */
-export type Figures = Record<string, number>
-
 /** One row of the result: the figures of both products, their ratio and whether it reaches the target. */
 export interface Row {
   work: string

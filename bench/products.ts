@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 /** Server and client run on different processors, so that neither's work is counted as the other's speed. */
-export const serverCpu = '1'
+const serverCpu = '1'
 export const clientCpu = '0'
 
 export const productNames = ['holdfast', 'docker-registry'] as const

@@ -47,11 +47,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.on('checkContinue', (message, response) => void serve(message, response, true))
   server.on('clientError', answerBrokenRequest)
 
-  async function serve(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+  async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
     const report = (error: unknown) => options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
     let answered: HttpReply
     try {
-      answered = await answer(message, response, expectsContinue)
+      answered = await answer(message, response, expecting)
     } catch (error) {
       if (message.socket.destroyed) return // the client hung up: nobody to tell
       answered = replyOf(toOciError(error, report))
@@ -64,11 +64,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   }
 
-  async function answer(
-    message: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-  ): Promise<HttpReply> {
+  async function answer(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<HttpReply> {
     refuseDoubleHeaders(message.rawHeaders)
     const url = originForm(message.url ?? '')
     const mark = url.indexOf('?')
@@ -88,8 +84,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       },
       principal: options.authenticators ? await authenticate(message) : anonymous(message),
       body() {
-        if (expectsContinue) response.writeContinue()
-        expectsContinue = false
+        if (expecting) response.writeContinue()
+        expecting = false
         watchdog.watchBody(message, response)
         return message
       },

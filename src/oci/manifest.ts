@@ -23,18 +23,8 @@ export interface ContentReference {
 }
 
 // Keys whose meaning depends on case in our reader but not in Go's: "Layers" would be seen by clients and not by us.
-const knownKeys = [
-  'schemaVersion',
-  'mediaType',
-  'artifactType',
-  'config',
-  'layers',
-  'blobs',
-  'manifests',
-  'subject',
-  'annotations',
-]
-const descriptorKeys = ['mediaType', 'digest', 'size', 'urls', 'annotations', 'data', 'artifactType', 'platform']
+const knownKeys = 'schemaVersion mediaType artifactType config layers blobs manifests subject annotations'.split(' ')
+const descriptorKeys = 'mediaType digest size urls annotations data artifactType platform'.split(' ')
 const maxDescriptors = 10_000
 
 /**

@@ -14,7 +14,7 @@ const imageId = /^[a-f0-9]{64}$/
  * @throws OciError NAME_INVALID
  */
 export function parseRepository(text: string): string {
-  if (text.length <= 255 && !imageId.test(text) && text.split('/').every((part) => component.test(part))) return text
+  if (isRepository(text)) return text
   throw new OciError('NAME_INVALID', {
     message:
       'invalid repository name: use at most 255 lower-case letters, digits and separators ("." "_" "__" "-"), parts joined by "/"',
@@ -22,11 +22,7 @@ export function parseRepository(text: string): string {
 }
 
 export function isRepository(text: string): boolean {
-  try {
-    return parseRepository(text) === text
-  } catch {
-    return false // the only thing parseRepository throws is "invalid"
-  }
+  return text.length <= 255 && !imageId.test(text) && text.split('/').every((part) => component.test(part))
 }
 
 /** @throws OciError TAG_INVALID, or the code given for who only looks: what cannot exist is simply not there */

@@ -47,10 +47,10 @@ export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
       (page) => metadata.manifests.referrers(repository, subject, types, page),
       (item) => item.digest,
     )
+    const sizes = items.map((item) => Buffer.byteLength(item.descriptor))
     let bytes = 0
     let fit = 0
-    while (fit < items.length && (fit === 0 || bytes + items[fit]!.descriptor.length <= maxIndexBytes))
-      bytes += items[fit++]!.descriptor.length
+    while (fit < items.length && (fit === 0 || bytes + sizes[fit]! <= maxIndexBytes)) bytes += sizes[fit++]!
     const descriptors = items.slice(0, fit).map((item) => item.descriptor)
     return {
       index: `{"schemaVersion":2,"mediaType":"${mediaTypes.index}","manifests":[${descriptors.join(',')}]}`,

@@ -191,14 +191,11 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
   }
 
   async function listReferrers(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
-    const { index, next } = await lists.referrers(
-      request.params.repository,
-      parseDigest(request.params.digest),
-      request.query,
-    )
+    const { params, query } = request
+    const { index, next } = await lists.referrers(params.repository, parseDigest(params.digest), query)
     return json(index, {
       'Content-Type': mediaTypes.index,
-      ...(request.query.getAll('artifactType').some(Boolean) && { 'OCI-Filters-Applied': 'artifactType' }),
+      ...(query.getAll('artifactType').some(Boolean) && { 'OCI-Filters-Applied': 'artifactType' }),
       ...linkTo(next, request),
     })
   }

@@ -15,11 +15,12 @@ export interface Chunk {
   range: ByteRange | undefined
 }
 
-/** What was hashed so far of an upload, kept while this process receives it. */
+/** What was hashed so far of an upload, kept while this process receives it; of the ones nobody goes on with the oldest go. */
 interface Running {
   digester: Digester
   offset: number
 }
+const maxRunning = 10_000
 
 /** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
 export function createUploads({ storage, metadata, ids }: RegistryPorts) {
@@ -81,9 +82,9 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     await alone(upload, () => end(upload))
   }
 
-  async function end(upload: Upload): Promise<void> {
-    await discard(upload.id) // first: on a full disk the database may need its space
-    await metadata.uploads.delete(upload.id)
+  async function end({ id }: Upload): Promise<void> {
+    await discard(id) // first: on a full disk the database may need its space
+    await metadata.uploads.delete(id)
   }
 
   async function discard(id: string): Promise<void> {
@@ -114,6 +115,7 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     try {
       const size = await storage.append(path, offset, source, (chunk) => digester?.update(chunk))
       if (digester) running.set(upload.id, { digester, offset: size })
+      if (running.size > maxRunning) running.delete(running.keys().next().value!)
       if (expected === undefined || size - offset === expected) return size
     } catch (error) {
       running.delete(upload.id)
@@ -146,7 +148,7 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     return digester.digest()
   }
 
-  return { start, find, sizeOf, append, finish, push, cancel, discard }
+  return { start, find, sizeOf, append, finish, push, cancel }
 }
 
 /** Where a session stands, as every answer about it says: `0-<last byte>`, and `0-0` for nothing as registry:2 has it. */

@@ -5,6 +5,9 @@ import type { ByteRange, Content } from '../http/types.ts'
 
 /** Large enough to make few system calls, small enough to stay in the processor's cache: measured best of 64 KiB to 1 MiB. */
 const bufferSize = 512 << 10
+/** So many downloads get a large buffer, the others a small one: memory stays bounded when hundreds come at once. */
+const maxLarge = 64
+const smallBufferSize = 64 << 10
 /** Buffers kept for the next download. */
 const maxPooled = 8
 /** A read that took longer than this came from the disk, not from the page cache. */
@@ -18,24 +21,18 @@ const slowReads = 32
  */
 export function createFileOpener(): (file: FileHandle) => Promise<Content> {
   const pool: Buffer[] = [] // the one used last is handed out first: it is still in the cache
+  let active = 0
 
   async function send(file: FileHandle, sink: Writable, { first, last }: ByteRange): Promise<void> {
-    const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(bufferSize)
-    let patience = 0
-    for (let position = first; position <= last && !sink.destroyed;) {
-      const wanted = Math.min(bufferSize, last + 1 - position)
-      const begun = performance.now()
-      const length =
-        patience > 0
-          ? (await file.read(buffer, 0, wanted, position)).bytesRead
-          : readSync(file.fd, buffer, 0, wanted, position)
-      if (length === 0) throw new Error(`Cannot send file: it ends at byte ${position}, expected ${last + 1}`)
-      if (patience > 0) patience--
-      else if (performance.now() - begun > slowMs) patience = slowReads
-      position += length
-      await write(sink, length === bufferSize ? buffer : buffer.subarray(0, length))
+    const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(active < maxLarge ? bufferSize : smallBufferSize)
+    active++
+    try {
+      await sendThrough(buffer, file, sink, { first, last })
+      // Whose sink went away may still be read from: such a buffer is not used again.
+      if (pool.length < maxPooled && buffer.length === bufferSize && !sink.destroyed) pool.push(buffer)
+    } finally {
+      active--
     }
-    if (pool.length < maxPooled && !sink.destroyed) pool.push(buffer)
   }
 
   return async (file) => {
@@ -44,7 +41,29 @@ export function createFileOpener(): (file: FileHandle) => Promise<Content> {
   }
 }
 
-/** Resolves when the chunk has left our memory or the sink is gone; a buffer whose sink went away is not used again. */
+async function sendThrough(
+  buffer: Buffer,
+  file: FileHandle,
+  sink: Writable,
+  { first, last }: ByteRange,
+): Promise<void> {
+  let patience = 0
+  for (let position = first; position <= last && !sink.destroyed;) {
+    const wanted = Math.min(buffer.length, last + 1 - position)
+    const begun = performance.now()
+    const length =
+      patience > 0
+        ? (await file.read(buffer, 0, wanted, position)).bytesRead
+        : readSync(file.fd, buffer, 0, wanted, position)
+    if (length === 0) throw new Error(`Cannot send file: it ends at byte ${position}, expected ${last + 1}`)
+    if (patience > 0) patience--
+    else if (performance.now() - begun > slowMs) patience = slowReads
+    position += length
+    await write(sink, length === buffer.length ? buffer : buffer.subarray(0, length))
+  }
+}
+
+/** Resolves when the chunk has left our memory, or the sink is gone. */
 function write(sink: Writable, chunk: Buffer): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -119,18 +119,18 @@ describe('an error', () => {
 
 describe('a path', () => {
   for (const name of [
-    ...[
-      'tags',
-      'blobs',
-      'manifests',
-      'uploads',
-      'referrers',
-      'a/tags/list',
-      'a/manifests/b',
-      'a/blobs/uploads',
-      'v2/v2',
-    ],
-    ...['a.b_c__d-e---f/0', 'x'.repeat(255), `${'ab/'.repeat(84)}abc`],
+    'tags',
+    'blobs',
+    'manifests',
+    'uploads',
+    'referrers',
+    'a/tags/list',
+    'a/manifests/b',
+    'a/blobs/uploads',
+    'v2/v2',
+    'a.b_c__d-e---f/0',
+    'x'.repeat(255),
+    `${'ab/'.repeat(84)}abc`,
   ]) {
     it(`may name a repository ${name.slice(0, 30)}`, async () => {
       const image = await makeImage(registry, name)

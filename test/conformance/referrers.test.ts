@@ -195,7 +195,7 @@ describe('many referrers', () => {
     const own = subjectOf('large')
     const expected: string[] = []
     for (let i = 0; i < 6; i++)
-      expected.push(await push({ ...image, subject: own, annotations: { i: `${i}`, filler: 'x'.repeat(900_000) } }))
+      expected.push(await push({ ...image, subject: own, annotations: { i: `${i}`, filler: 'ä'.repeat(450_000) } }))
     const path = `/v2/${repository}/referrers/${own.digest}`
     const first = await registry.call('GET', path)
     assert.ok(first.body.length <= 4 << 20)

@@ -107,6 +107,24 @@ describe('requests at the same time', () => {
     await assertStored()
   })
 
+  it('may end an upload that another one is closing', async () => {
+    const path = await registry.startUpload(repository)
+    const own = randomBytes(content.length)
+    const socket = connect(registry.port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(`PUT ${path}&digest=${digestOf(own)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`)
+    socket.write(`Content-Length: ${content.length}\r\n\r\n`)
+    socket.write(own.subarray(0, 1_000_000))
+    await received(path)
+    const ended = await registry.call('DELETE', path)
+    assert.ok(ended.status < 500, ended.body.toString())
+    socket.write(own.subarray(1_000_000))
+    await closed
+    assert.match(answer, /^HTTP\/1.1 (404|201) /)
+  })
+
   it('that push the same blob all succeed', async () => {
     const shared = randomBytes(1 << 20)
     await Promise.all(Array.from({ length: 8 }, (_, i) => registry.pushBlob(`resume/${i % 3}`, shared)))

@@ -6,9 +6,26 @@ import { buildRequest, type HostileRequest, type Seed } from './corpus.ts'
 
 // What no error may show: paths of the machine, stack traces, names of the parts inside.
 const internals = [
-  ...['/var/lib', '/tmp/', '/home/', '/root/', 'node_modules', 'at Object.', 'at async', '.ts:', '.js:', 'goroutine '],
-  ...['panic:', 'Traceback', 'SQLITE_', 'SqliteError', 'sqlite', 'syntax error at or near', 'ECONNREFUSED'],
-  ...['EACCES', 'ENOENT', 'DriverName'],
+  '/var/lib',
+  '/tmp/',
+  '/home/',
+  '/root/',
+  'node_modules',
+  'at Object.',
+  'at async',
+  '.ts:',
+  '.js:',
+  'goroutine ',
+  'panic:',
+  'Traceback',
+  'SQLITE_',
+  'SqliteError',
+  'sqlite',
+  'syntax error at or near',
+  'ECONNREFUSED',
+  'EACCES',
+  'ENOENT',
+  'DriverName',
 ]
 
 /** Pushes what the requests are about. */

@@ -242,6 +242,25 @@ export function testManifests({ store, reopen, commitBlob, eventsOf, push, now }
       assert.deepEqual(await store().manifests.referrers('referrers/none', subject, [], { limit: 9 }), [])
     })
 
+    it('are given in parts that fit into memory when they are large', async () => {
+      const own = digestOf(Buffer.from('a subject of many'))
+      const annotations = { filler: 'x'.repeat(4_000_000) }
+      const pushed: Digest[] = []
+      for (let i = 0; i < 7; i++)
+        pushed.push(await push(pushOf('referrers/m', `large ${i}`, { subject: own, annotations })))
+      const found: string[] = []
+      while (found.length < pushed.length) {
+        const page = { limit: 1000, last: found.at(-1) }
+        const part = await store().manifests.referrers('referrers/m', own, [], page)
+        assert.ok(
+          part.length >= Math.min(3, pushed.length - found.length) && part.length <= 5,
+          `${part.length} of 4 MB each`,
+        )
+        found.push(...part.map((one) => one.digest))
+      }
+      assert.deepEqual(found, pushed.toSorted())
+    })
+
     it('are described by JSON that clients can read', async () => {
       const own = digestOf(Buffer.from('described'))
       const annotations = { key: 'ä "value"' }

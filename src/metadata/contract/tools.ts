@@ -39,7 +39,7 @@ export function contractTools(world: World) {
       const before = await lastSequence(world.store())
       await work()
       const events = await world.store().events.after(before, 1000)
-      return events.map(({ sequence: _, ...event }) => event)
+      return events.map(({ sequence: _sequence, ...event }) => event)
     },
 
     /** Pushes and expects it to succeed. */

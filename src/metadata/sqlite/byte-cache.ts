@@ -1,4 +1,4 @@
-/** A map bounded by bytes that forgets what was used longest ago. */
+/** A map bounded by bytes that forgets what was put in longest ago. */
 export function createByteCache<T>(maxBytes: number) {
   const entries = new Map<string, { value: T; bytes: number }>()
   let total = 0

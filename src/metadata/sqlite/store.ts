@@ -18,6 +18,8 @@ interface SqliteOptions {
 }
 
 const manifestCacheBytes = 16 << 20
+/** Three times what one answer may hold, so that a part that was cut here is never taken for the last. */
+const maxReferrersLength = 12_000_000
 
 /**
  * Facts in SQLite: one thread writes (`writer.ts`), this one reads. Because no other process writes, manifests and tags may be
@@ -81,10 +83,14 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
       },
       referrers: async (repository, subject, artifactTypes, { limit, last }) => {
         const types = artifactTypes.length > 0 ? JSON.stringify(artifactTypes) : null
-        return queries.referrers.all(repository, subject, last ?? '', types, types, limit) as {
-          digest: string
-          descriptor: string
-        }[]
+        const found: { digest: string; descriptor: string }[] = []
+        let length = 0
+        for (const row of queries.referrers.iterate(repository, subject, last ?? '', types, types, limit)) {
+          const referrer = { digest: String(row.digest), descriptor: String(row.descriptor) }
+          found.push(referrer)
+          if ((length += referrer.descriptor.length) > maxReferrersLength) break
+        }
+        return found
       },
     },
     tags: {

@@ -68,7 +68,8 @@ export interface MetadataStore {
     push(push: ManifestPush, actor: Actor): Promise<PushOutcome>
     /** Deletes the manifest and every tag on it; gives those tags, or undefined when there is no such manifest. */
     delete(repository: string, digest: Digest, actor: Actor): Promise<string[] | undefined>
-    /** Descriptors, as JSON texts in order of digest, of the manifests with this subject; of `artifactTypes` only, if any are given. */
+    /** Descriptors, as JSON texts in order of digest, of the manifests with this subject; of `artifactTypes` only, if any are
+     * given. Ends early, but not before 12 MB of descriptors. */
     referrers(
       repository: string,
       subject: Digest,

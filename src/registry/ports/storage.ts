@@ -12,7 +12,7 @@ export interface StorageDriver {
   open(path: string): Promise<Content | undefined>
   /**
    * Writes the source at `offset`, which is the present size (0 creates), handing each chunk to `onChunk` on the way, and gives
-   * the new size. Memory stays bounded whatever the length. When the source breaks off, what arrived is kept before it throws.
+   * the new size. Memory stays bounded whatever the length: the driver takes the chunks over, `onChunk` may only look. When the source breaks off, what arrived is kept before it throws.
    */
   append(path: string, offset: number, source: Readable, onChunk: (chunk: Buffer) => void): Promise<number>
   /**

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { after, describe, it } from 'node:test'
+import { createSqliteStore } from '../../metadata/sqlite/store.ts'
+import { createLog } from '../../platform/log.ts'
+import { uploadPath } from '../../registry/paths.ts'
+import { createFilesystem } from '../../storage/filesystem.ts'
+import { uploadPurge } from './index.ts'
+
+const day = 86_400_000
+const data = await mkdtemp(join(tmpdir(), 'holdfast-purge-'))
+let time = Date.now()
+const clock = { now: () => new Date(time) }
+const storage = createFilesystem(data)
+const metadata = createSqliteStore({ folder: join(data, 'holdfast'), clock })
+after(async () => {
+  await metadata.close()
+  await rm(data, { recursive: true })
+})
+let logged = ''
+const log = createLog('info', (line) => (logged += line), clock)
+const [job] = uploadPurge({ storage, metadata, clock, log }).jobs!
+
+async function receive(id: string): Promise<void> {
+  await storage.append(uploadPath(id), 0, Readable.from([Buffer.from('bytes')]), () => undefined)
+}
+const start = (id: string) => metadata.uploads.create({ id, repository: 'a/b', algorithm: 'sha256' })
+const purge = (signal = new AbortController().signal) => job!.run(signal)
+const isThere = async (id: string) => (await storage.stat(uploadPath(id))) !== undefined
+
+describe('the upload purge', () => {
+  it('leaves an upload alone for a week, then removes session and bytes', async () => {
+    await start('slow')
+    await receive('slow')
+    time += 7 * day - 1000
+    await purge()
+    assert.ok(await metadata.uploads.find('slow'))
+    assert.ok(await isThere('slow'))
+    time += 2000
+    await purge()
+    assert.equal(await metadata.uploads.find('slow'), undefined)
+    assert.equal(await isThere('slow'), false)
+    assert.match(logged, /upload.purged upload=slow/)
+  })
+
+  it('removes sessions that never received a byte', async () => {
+    await start('empty')
+    time += 7 * day + 1000
+    await purge()
+    assert.equal(await metadata.uploads.find('empty'), undefined)
+  })
+
+  it('removes bytes without a session after a day, not while they may still be coming', async () => {
+    time = Date.now()
+    await receive('orphan')
+    await purge()
+    assert.ok(await isThere('orphan'))
+    time += day + 60_000
+    await start('known')
+    await receive('known')
+    await purge()
+    assert.equal(await isThere('orphan'), false)
+    assert.ok(await isThere('known'))
+  })
+
+  it('stops when it is told to', async () => {
+    await start('kept')
+    time += 8 * day
+    await purge(AbortSignal.abort())
+    assert.ok(await metadata.uploads.find('kept'))
+  })
+
+  it('bears being run twice at once', async () => {
+    await receive('twice')
+    await Promise.all([purge(), purge()])
+    assert.equal(await metadata.uploads.find('kept'), undefined)
+    assert.equal(await isThere('twice'), false)
+  })
+})
