@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { OciError } from '../oci/errors.ts'
 
@@ -53,8 +54,9 @@ const refusals: Record<string, readonly [string, 'REQUEST_INVALID' | 'UNSUPPORTE
 }
 
 /** Answers what the HTTP parser refused, so that a client learns why before the connection closes. */
-export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket, inFlight?: Set<ServerResponse>) {
+  const begun = inFlight?.values().some((response) => response.headersSent) // only its own bytes may follow
+  if (begun || error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const [statusLine, code] = refusals[error.code ?? ''] ?? (['400 Bad Request', 'REQUEST_INVALID'] as const)
   const body = new OciError(code, { message: `cannot read the request: ${statusLine.slice(4).toLowerCase()}` }).toJson()
   socket.end(

@@ -34,7 +34,7 @@ const lingerMs = 1000
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const find = createRouter(options.routes)
   const watchdog = createWatchdog(options.pace)
-  const sockets = new Map<Socket, number>() // requests in flight on each connection
+  const sockets = new Map<Socket, Set<ServerResponse>>() // what is in flight on each connection
   let closing = false
 
   const server = createServer({
@@ -47,20 +47,20 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   server.on('request', (request, response) => void serve(request, response, false))
   server.on('checkContinue', (request, response) => void serve(request, response, true))
-  server.on('clientError', answerBrokenRequest)
+  server.on('clientError', (error, socket: Socket) => answerBrokenRequest(error, socket, sockets.get(socket)))
   server.on('connection', (socket: Socket) => {
-    sockets.set(socket, 0)
+    sockets.set(socket, new Set())
     socket.on('close', () => sockets.delete(socket))
   })
 
   async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
     const socket = message.socket
-    sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
+    const inFlight = sockets.get(socket)
+    inFlight?.add(response)
     response.on('close', () => {
       watchdog.forget(message)
-      const left = (sockets.get(socket) ?? 1) - 1
-      if (sockets.has(socket)) sockets.set(socket, left)
-      if (closing && left === 0) socket.end()
+      inFlight?.delete(response)
+      if (closing && !inFlight?.size) socket.end()
     })
     let reply: HttpReply
     try {
