@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Server as NetServer } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { finished } from 'node:stream/promises'
 import type { Access, Authenticator, Authorizer, Principal } from '../auth/types.ts'
 import { OciError } from '../oci/errors.ts'
@@ -33,6 +33,7 @@ const lingerMs = 500
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const find = createRouter(options.routes)
   const watchdog = createWatchdog(options.pace)
+  const streaming = new WeakSet<Socket>()
   let closing = false
 
   const server = createServer({
@@ -45,7 +46,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   server.on('request', (message, response) => void serve(message, response, false))
   server.on('checkContinue', (message, response) => void serve(message, response, true))
-  server.on('clientError', answerBrokenRequest)
+  server.on('clientError', (error, socket: Socket) => {
+    if (streaming.has(socket)) socket.destroy() // a refusal among the bytes of an answer would be taken for content
+    else answerBrokenRequest(error, socket)
+  })
 
   async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
     const report = (error: unknown) => options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
@@ -114,10 +118,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (refused) await finishRefused(message, response, body)
     if (typeof body !== 'object') return void response.end(message.method === 'HEAD' || refused ? '' : body, 'latin1')
     try {
+      streaming.add(message.socket)
       watchdog.watchReply(message, response)
       await body.content.sendTo(response, body.range)
       response.end()
     } finally {
+      streaming.delete(message.socket)
       await body.content.close()
     }
   }

@@ -98,6 +98,26 @@ describe('a connection after a refusal', () => {
   })
 })
 
+it('writes nothing into the middle of an answer when what follows cannot be read', async () => {
+  const content = Buffer.alloc(32 * mib, 'x')
+  const digest = await registry.pushBlob('split/app', content)
+  const socket = connect(registry.port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  const chunks: Buffer[] = []
+  const begun = new Promise<void>((resolve) => socket.once('readable', () => resolve(void socket.pause())))
+  socket.write(head('GET', `/v2/split/app/blobs/${digest}`, []))
+  await begun
+  socket.write('this is no request\r\n\r\n')
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await new Promise((resolve) => {
+    socket.once('close', resolve)
+    setTimeout(() => socket.destroy(), 3000).unref()
+  })
+  const [, body = ''] = Buffer.concat(chunks).toString('latin1').split('\r\n\r\n', 2)
+  assert.ok(/^x+$/.test(body), body.slice(-200))
+  assert.ok(body.length <= content.length)
+})
+
 describe('Expect: 100-continue', () => {
   const content = Buffer.from('sent only after the server agreed')
   const path = `/v2/expect/blobs/uploads/?digest=${digestOf(content)}`
