@@ -27,11 +27,13 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
   const linkedSize = sql('select size from blob_link join blob using (digest) where repository_id = ? and digest = ?')
   const manifestSize = sql('select length(content) as size from manifest where repository_id = ? and digest = ?')
   const addManifest = sql(`
-    insert into manifest (repository_id, digest, media_type, artifact_type, subject, descriptor, pushed_at, content)
-    values (?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict (repository_id, digest) do update set media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-      subject = excluded.subject, descriptor = excluded.descriptor, content = excluded.content
+    insert into manifest (repository_id, digest, media_type, subject, pushed_at, content) values (?, ?, ?, ?, ?, ?)
+    on conflict (repository_id, digest) do update set media_type = excluded.media_type, content = excluded.content
       where media_type <> excluded.media_type or content <> excluded.content`)
+  const addReferrer = sql('insert or replace into referrer values (?, ?, ?, ?, ?)')
+  const removeReferrer = sql(`
+    delete from referrer where repository_id = ?1 and digest = ?2
+      and subject = (select subject from manifest where repository_id = ?1 and digest = ?2)`)
   const removeManifest = sql('delete from manifest where repository_id = ? and digest = ?')
   const findTag = sql('select digest from tag where repository_id = ? and name = ?')
   const setTag = sql(`
@@ -106,19 +108,13 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
       const refused = objection(repositoryId(push.repository), push)
       if (refused) return refused
       const { digest, mediaType, content } = push.manifest
-      const { artifactType, annotations } = push
-      const descriptor = { mediaType, digest, size: content.length, artifactType, annotations }
+      const { artifactType, annotations, subject } = push
       const id = ensureRepository(push.repository)
-      addManifest.run(
-        id,
-        digest,
-        mediaType,
-        artifactType ?? null,
-        push.subject ?? null,
-        JSON.stringify(descriptor),
-        act.at,
-        content,
-      )
+      addManifest.run(id, digest, mediaType, subject ?? null, act.at, content)
+      if (subject) {
+        const descriptor = { mediaType, digest, size: content.length, artifactType, annotations }
+        addReferrer.run(id, subject, digest, artifactType ?? null, JSON.stringify(descriptor))
+      }
       for (const tag of push.tags) setTag.run(id, tag, digest, act.at)
       record(act, {
         type: 'manifest.pushed',
@@ -135,6 +131,7 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
       const id = repositoryId(repository)
       if (id === undefined || !manifestSize.get(id, digest)) return undefined
       const tags = removeTagsOf.all(id, digest).map((row) => String(row.name))
+      removeReferrer.run(id, digest)
       removeManifest.run(id, digest)
       record(act, { type: 'manifest.deleted', repository, digest, tags })
       return tags

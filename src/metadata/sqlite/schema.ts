@@ -28,14 +28,21 @@ const migrations = [
     repository_id integer not null references repository,
     digest text not null,
     media_type text not null,
-    artifact_type text,
     subject text,
-    descriptor text not null, -- as the referrers API lists it
     pushed_at integer not null,
     content blob not null,
     unique (repository_id, digest)
   ) strict;
-  create index manifest_subject on manifest (repository_id, subject, digest) where subject is not null;
+
+  -- manifests with a subject, as the referrers API lists them: a table of its own, so that a list is one run of pages
+  create table referrer (
+    repository_id integer not null references repository,
+    subject text not null,
+    digest text not null,
+    artifact_type text,
+    descriptor text not null,
+    primary key (repository_id, subject, digest)
+  ) strict, without rowid;
 
   create table tag (
     repository_id integer not null references repository,

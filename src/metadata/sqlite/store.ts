@@ -150,7 +150,7 @@ function createQueries(database: DatabaseSync) {
       join manifest on manifest.repository_id = repository.id and manifest.digest = tag.digest
       where repository.name = ? and tag.name = ?`),
     referrers: sql(`
-      select digest, descriptor from manifest join repository on repository.id = repository_id
+      select digest, descriptor from referrer join repository on repository.id = repository_id
       where name = ? and subject = ? and digest > ? and (? is null or artifact_type in (select value from json_each(?)))
       order by digest limit ?`),
     tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
