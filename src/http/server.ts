@@ -52,6 +52,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.on('close', () => sockets.delete(socket))
   })
 
+  function closeWhenIdle(socket: Socket, afterMs = lingerMs): void {
+    setTimeout(() => sockets.get(socket) === 0 && socket.destroy(), afterMs).unref()
+  }
+
   async function serve(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
     const socket = message.socket
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
@@ -59,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       watchdog.forget(message)
       const left = (sockets.get(socket) ?? 1) - 1
       if (sockets.has(socket)) sockets.set(socket, left)
-      if (closing && left === 0) socket.end()
+      if (closing) closeWhenIdle(socket) // its head may have gone out before the stop and kept the connection
     })
     let reply: HttpReply
     try {
@@ -161,10 +165,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       closing = true
       // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      const linger = setTimeout(() => server.closeIdleConnections(), Math.min(lingerMs, graceMs))
+      for (const socket of sockets.keys()) closeWhenIdle(socket, Math.min(lingerMs, graceMs))
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await closed
-      clearTimeout(linger)
       clearTimeout(cut)
       server.close() // ends http's own timer
       watchdog.stop()
