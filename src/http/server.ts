@@ -33,6 +33,7 @@ const lingerMs = 500
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const find = createRouter(options.routes)
   const watchdog = createWatchdog(options.pace)
+  const sockets = new Map<Socket, number>() // requests in flight on each connection
   const streaming = new WeakSet<Socket>()
   let closing = false
 
@@ -46,26 +47,36 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   server.on('request', (message, response) => void serve(message, response, false))
   server.on('checkContinue', (message, response) => void serve(message, response, true))
+  server.on('connection', (socket: Socket) => {
+    sockets.set(socket, 0)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on('clientError', (error, socket: Socket) => {
     if (streaming.has(socket)) socket.destroy() // a refusal among the bytes of an answer would be taken for content
     else answerBrokenRequest(error, socket)
   })
 
   async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
-    const report = (error: unknown) => options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
-    let answered: HttpReply
-    try {
-      answered = await answer(message, response, expecting)
-    } catch (error) {
-      if (message.socket.destroyed) return // the client hung up: nobody to tell
-      answered = replyOf(toOciError(error, report))
+    const { socket } = message
+    const report = (error: unknown) => {
+      if (socket.destroyed) return // the client hung up: that is no error, and there is nobody to tell
+      options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
     }
+    sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
     try {
-      await send(message, response, answered)
+      const refuse = (error: unknown) => replyOf(toOciError(error, report))
+      await send(message, response, await answer(message, response, expecting).catch(refuse))
     } catch (error) {
-      if (!message.socket.destroyed) report(error)
+      report(error)
       response.destroy() // the status is out, so a cut is the only way to say that the content is not whole
     }
+    const left = (sockets.get(socket) ?? 1) - 1
+    if (!socket.destroyed) sockets.set(socket, left)
+    if (closing && left === 0) closeWhenIdle(socket) // its head may have gone out before the stop and kept the connection
+  }
+
+  function closeWhenIdle(socket: Socket): void {
+    setTimeout(() => sockets.get(socket) === 0 && socket.destroySoon(), lingerMs).unref()
   }
 
   async function answer(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<HttpReply> {
@@ -134,11 +145,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       closing = true
       // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      const lingering = performance.now() + Math.min(lingerMs, graceMs)
-      const sweep = setInterval(() => performance.now() > lingering && server.closeIdleConnections(), 50)
+      for (const [socket, busy] of sockets) if (busy === 0) closeWhenIdle(socket)
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await closed
-      clearInterval(sweep)
       clearTimeout(cut)
       server.close() // ends http's own timer
       watchdog.stop()

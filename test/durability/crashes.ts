@@ -64,7 +64,7 @@ async function runCrashes({ trials, pushes, seed = 1, progress, ignoringSyncs = 
   try {
     for (let trial = 1; trial <= trials; trial++) {
       const ledger = createLedger()
-      if (ignoringSyncs) await ignoreSyncs(server.pid)
+      const ignoring = ignoringSyncs ? await ignoreSyncs(server.pid) : undefined
       const load = startLoad(server.url, ledger, random)
       const enough = pushes + Math.floor(random() * 15)
       const deadline = Date.now() + 60_000
@@ -72,6 +72,7 @@ async function runCrashes({ trials, pushes, seed = 1, progress, ignoringSyncs = 
         await new Promise((resolve) => setTimeout(resolve, 2))
       await new Promise((resolve) => setTimeout(resolve, random() * 20))
       await place.crash(server)
+      await ignoring?.detach()
       await load.stop()
       server = await start()
       const client = createClient(server.url)

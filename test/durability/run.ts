@@ -78,7 +78,8 @@ for (const name of chosen) {
   }
   say(`${name} begins`)
   const begun = Date.now()
-  const version = git('describe', '--always', '--dirty', '--abbrev=12')
+  const changed = git('status', '--porcelain', '--untracked-files=no', '--', ':/', ':!results') !== ''
+  const version = git('rev-parse', '--short=12', 'HEAD') + (changed ? '-dirty' : '')
   const save = (result: object) => {
     const seconds = Math.round((Date.now() - begun) / 1000)
     const at = new Date(begun).toISOString()
