@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { blobPath } from './paths.ts'
 import type { Actor } from './ports/events.ts'
-import type { RegistryPorts } from './registry.ts'
+import type { RegistryPorts } from './ports/ports.ts'
 
 /** Blobs that are there: a blob is visible only through a repository that holds it, and only if its bytes are whole. */
 export function createBlobs({ storage, metadata }: RegistryPorts) {

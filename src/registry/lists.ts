@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { HttpRequest } from '../http/types.ts'
 import { mediaTypes } from '../oci/media-types.ts'
-import type { RegistryPorts } from './registry.ts'
+import type { RegistryPorts } from './ports/ports.ts'
 
 /** A part of a list, and the `last` that asks for the next part when there is one. */
 export interface Listed<T> {

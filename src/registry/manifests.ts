@@ -4,7 +4,7 @@ import { parseManifest } from '../oci/manifest.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Actor } from './ports/events.ts'
 import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
-import type { RegistryPorts } from './registry.ts'
+import type { RegistryPorts } from './ports/ports.ts'
 
 export interface ManifestRequest {
   repository: string

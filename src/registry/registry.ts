@@ -1,21 +1,10 @@
-import type { Authorizer, Principal } from '../auth/types.ts'
+import type { Principal } from '../auth/types.ts'
 import type { Actor } from './ports/events.ts'
-import type { Guard } from './ports/guard.ts'
-import type { MetadataStore } from './ports/metadata.ts'
-import type { StorageDriver } from './ports/storage.ts'
+import type { RegistryPorts } from './ports/ports.ts'
 import { createBlobs } from './blobs.ts'
 import { createLists } from './lists.ts'
 import { createManifests } from './manifests.ts'
 import { createUploads } from './uploads.ts'
-
-/** What the heart needs of the world. */
-export interface RegistryPorts {
-  storage: StorageDriver
-  metadata: MetadataStore
-  guards: Guard[]
-  authorizer?: Authorizer | undefined
-  ids: { upload(): string }
-}
 
 export type Registry = ReturnType<typeof createRegistry>
 

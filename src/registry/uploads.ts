@@ -6,7 +6,7 @@ import { OciError } from '../oci/errors.ts'
 import { blobPath, uploadPath } from './paths.ts'
 import type { Actor } from './ports/events.ts'
 import type { Upload } from './ports/metadata.ts'
-import type { RegistryPorts } from './registry.ts'
+import type { RegistryPorts } from './ports/ports.ts'
 
 /** The bytes that follow: their declared length (undefined: streamed) and place. */
 export interface Chunk {

@@ -33,7 +33,6 @@ export function createWriter(
   const worker = new Worker(new URL(import.meta.resolve('./writer-thread.ts')), { workerData: path })
   let waiting: Waiting[] = []
   let committing: Waiting[] = []
-  let failure: Error | undefined
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
 
   function flush(): void {
@@ -60,15 +59,11 @@ export function createWriter(
     flush()
   })
   worker.on('error', (error) => {
-    failure = error
-    for (const command of [...committing, ...waiting]) command.reject(error)
-    committing = []
-    waiting = []
+    throw error // without its writer a registry is better restarted than half alive
   })
 
   return {
     run(name, ...args) {
-      if (failure) return Promise.reject(failure)
       return new Promise((resolve, reject) => {
         waiting.push({ name, args, resolve: resolve as (value: unknown) => void, reject })
         if (waiting.length === 1) setImmediate(flush) // what this turn of the loop brings goes together

@@ -1,0 +1,13 @@
+import type { Authorizer } from '../../auth/types.ts'
+import type { Guard } from './guard.ts'
+import type { MetadataStore } from './metadata.ts'
+import type { StorageDriver } from './storage.ts'
+
+/** What the heart needs of the world. */
+export interface RegistryPorts {
+  storage: StorageDriver
+  metadata: MetadataStore
+  guards: Guard[]
+  authorizer?: Authorizer | undefined
+  ids: { upload(): string }
+}
