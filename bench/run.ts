@@ -36,3 +36,17 @@ const peer = (await run('docker-registry', ['--version'])).trim()
 await mkdir(join(import.meta.dirname, 'results'), { recursive: true })
 const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version, peer, load }
 await writeFile(out, `${JSON.stringify({ measuredAt: new Date().toISOString(), commit, machine, rows }, null, 1)}\n`)
+await writeFile(out.replace(/\.json$/, '.md'), table(rows))
+
+function table(measured: Row[]): string {
+  const lines = measured.map(
+    (row) =>
+      `| ${row.work} | ${row.unit} | ${row.holdfast ?? '–'} | ${row['docker-registry'] ?? '–'} | ${row.ratio ?? '–'} | ${row.target} | ${row.met ? 'met' : 'missed'} |`,
+  )
+  return [
+    '| work | unit | Holdfast | docker-registry | ratio | target | |',
+    '|---|---|---|---|---|---|---|',
+    ...lines,
+    '',
+  ].join('\n')
+}
