@@ -6,6 +6,7 @@ import type { Reference } from '../../oci/reference.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { MetadataStore, StoredManifest, Upload } from '../../registry/ports/metadata.ts'
 import { createByteCache } from './byte-cache.ts'
+import { openWithReserve } from './reserve.ts'
 import { migrate } from './schema.ts'
 import { createWriter } from './writer.ts'
 
@@ -30,10 +31,7 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
   mkdirSync(folder, { recursive: true })
   const lock = lockFolder(folder)
   const path = join(folder, 'holdfast.db')
-  const database = new DatabaseSync(path)
-  database.exec('pragma journal_mode = wal; pragma synchronous = full')
-  migrate(database)
-  database.exec('pragma query_only = 1; pragma cache_size = -4000')
+  const database = openWithReserve(folder, () => openDatabase(path))
   const { run, close } = createWriter(path, (events) => onEvents?.(events))
   const cached = createByteCache<StoredManifest>(manifestCacheBytes)
   const queries = createQueries(database)
@@ -127,6 +125,14 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
       lock.close()
     },
   }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path)
+  database.exec('pragma journal_mode = wal; pragma synchronous = full')
+  migrate(database)
+  database.exec('pragma query_only = 1; pragma cache_size = -4000')
+  return database
 }
 
 function createQueries(database: DatabaseSync) {
