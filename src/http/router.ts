@@ -1,6 +1,8 @@
 import { OciError } from '../oci/errors.ts'
 import type { Route } from './types.ts'
 
+const maxRecent = 1000
+
 interface Match {
   route: Route
   params: Record<string, string>
@@ -20,12 +22,18 @@ interface CompiledRoute {
  */
 export function createRouter(routes: Route[]): (method: string, path: string) => Match {
   const compiled = routes.map(compile)
+  const recent = new Map<string, Match>() // the same few paths are asked for again and again
 
   return function find(method, path) {
+    const known = recent.get(path)
+    if (known?.route.methods.includes(method)) return known
     const parts = path.split('/')
     for (const candidate of compiled) {
       if (!candidate.route.methods.includes(method) || !matches(candidate, parts)) continue
-      return { route: candidate.route, params: paramsOf(candidate, parts) }
+      const match = { route: candidate.route, params: paramsOf(candidate, parts) }
+      if (recent.size >= maxRecent) recent.clear()
+      if (path.length < 512) recent.set(path, match)
+      return match
     }
     const allowed = compiled.filter((candidate) => matches(candidate, parts)).flatMap(({ route }) => route.methods)
     if (allowed.length === 0) throw new OciError('NAME_UNKNOWN', { message: 'there is nothing at this path' })

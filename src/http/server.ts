@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { finished } from 'node:stream/promises'
@@ -6,7 +7,8 @@ import { OciError } from '../oci/errors.ts'
 import { lengthOf } from './body.ts'
 import { answerBrokenRequest, refuseDoubleHeaders, toOciError } from './refusal.ts'
 import { createRouter } from './router.ts'
-import { type HttpReply, type HttpRequest, reply, type Route } from './types.ts'
+import { IncomingRequest } from './request.ts'
+import { type ContentRange, type HttpReply, reply, type Route } from './types.ts'
 import { createWatchdog, type Pace } from './watchdog.ts'
 
 export interface HttpServerOptions {
@@ -58,21 +60,28 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
     const { socket } = message
-    const report = (error: unknown) => {
-      if (socket.destroyed) return // the client hung up: that is no error, and there is nobody to tell
-      options.onError(error, { method: message.method ?? '', path: message.url ?? '' })
-    }
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
     try {
-      const refuse = (error: unknown) => replyOf(toOciError(error, report))
-      await send(message, response, await answer(message, response, expecting).catch(refuse))
+      let answered: HttpReply
+      try {
+        answered = await answer(message, response, expecting)
+      } catch (error) {
+        answered = replyOf(toOciError(error, (cause) => report(cause, message)))
+      }
+      const sending = send(message, response, answered)
+      if (sending) await sending
     } catch (error) {
-      report(error)
+      report(error, message)
       response.destroy() // the status is out, so a cut is the only way to say that the content is not whole
     }
     const left = (sockets.get(socket) ?? 1) - 1
     if (!socket.destroyed) sockets.set(socket, left)
     if (closing && left === 0) closeWhenIdle(socket) // its head may have gone out before the stop and kept the connection
+  }
+
+  function report(error: unknown, { socket, method, url }: IncomingMessage): void {
+    if (socket.destroyed) return // the client hung up: that is no error, and there is nobody to tell
+    options.onError(error, { method: method ?? '', path: url ?? '' })
   }
 
   function closeWhenIdle(socket: Socket): void {
@@ -81,53 +90,32 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function answer(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<HttpReply> {
     refuseDoubleHeaders(message.rawHeaders)
-    const url = originForm(message.url ?? '')
-    const mark = url.indexOf('?')
-    const path = mark < 0 ? url : url.slice(0, mark)
-    const method = message.method ?? ''
-    const { route, params } = find(method, path)
-    let query: URLSearchParams | undefined
-    const request: HttpRequest = {
-      method,
-      path,
-      params,
-      get query() {
-        return (query ??= new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)))
-      },
-      get headers() {
-        return message.headers
-      },
-      principal: options.authenticators ? await authenticate(message) : anonymous(message),
-      body() {
-        if (expecting) response.writeContinue()
-        expecting = false
-        watchdog.watchBody(message, response)
-        return message
-      },
-    }
+    const request = new IncomingRequest(message, originForm(message.url ?? ''), () => {
+      if (expecting) response.writeContinue()
+      expecting = false
+      watchdog.watchBody(message, response)
+    })
+    const { route, params } = find(request.method, request.path)
+    request.params = params
+    if (options.authenticators) await authenticate(options.authenticators, request)
     const needed = route.access(request) // asked in any case: it also checks the names in the path
     if (options.authorizer) await authorize(options.authorizer, request.principal, needed)
     return route.handle(request)
   }
 
-  async function authenticate(message: IncomingMessage): Promise<Principal> {
-    for (const authenticator of options.authenticators ?? []) {
-      const principal = await authenticator.authenticate(message.headers, message.socket.remoteAddress ?? '')
-      if (principal) return principal
-    }
-    return anonymous(message)
-  }
-
-  async function send(
-    message: IncomingMessage,
-    response: ServerResponse,
-    { status, headers, body }: HttpReply,
-  ): Promise<void> {
+  /** Sends an answer; what is not sent at once gives a promise. */
+  function send(message: IncomingMessage, response: ServerResponse, answered: HttpReply): Promise<void> | undefined {
+    const { status, headers, body } = answered
     const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
     response.writeHead(status, closing || refused ? [...headers, 'Connection', 'close'] : headers)
     if (!message.complete) message.resume()
-    if (refused) await finishRefused(message, response, body)
-    if (typeof body !== 'object') return void response.end(message.method === 'HEAD' || refused ? '' : body, 'latin1')
+    if (typeof body === 'object') return sendContent(message, response, body)
+    if (refused) return finishRefused(message, response, body)
+    response.end(message.method === 'HEAD' ? '' : body, 'latin1')
+    return undefined
+  }
+
+  async function sendContent(message: IncomingMessage, response: ServerResponse, body: ContentRange): Promise<void> {
     try {
       streaming.add(message.socket)
       watchdog.watchReply(message, response)
@@ -155,8 +143,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   }
 }
 
-function anonymous(message: IncomingMessage): Principal {
-  return { kind: 'anonymous', address: message.socket.remoteAddress ?? '' }
+async function authenticate(authenticators: Authenticator[], request: IncomingRequest): Promise<void> {
+  for (const authenticator of authenticators) {
+    const principal = await authenticator.authenticate(request.headers, request.principal.address)
+    if (principal) return void (request.principal = principal)
+  }
 }
 
 async function authorize(authorizer: Authorizer, principal: Principal, needed: Access[]): Promise<void> {
@@ -171,14 +162,10 @@ function replyOf(error: OciError): HttpReply {
 }
 
 /** Answers a client that still sends, and reads on for a moment: closing over unread bytes resets the connection, answer and all. */
-async function finishRefused(
-  message: IncomingMessage,
-  response: ServerResponse,
-  body: HttpReply['body'],
-): Promise<void> {
-  response.flushHeaders()
-  if (typeof body === 'string') response.write(body, 'latin1')
+async function finishRefused(message: IncomingMessage, response: ServerResponse, body = ''): Promise<void> {
+  response.write(body, 'latin1')
   await finished(message, { signal: AbortSignal.timeout(lingerMs) }).catch(() => undefined) // gone or too long: so be it
+  response.end()
 }
 
 /** The path of an absolute-form target (RFC 9112 3.2.2), else the target as it is. */
@@ -189,13 +176,9 @@ function originForm(target: string): string {
   throw new OciError('REQUEST_INVALID', { message: 'the request target must be a path' })
 }
 
-function listen(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, backlog: 4096 }, () => {
-      server.off('error', reject)
-      const address = server.address()
-      resolve({ host, port: typeof address === 'object' && address ? address.port : port })
-    })
-  })
+async function listen(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
+  server.listen({ host, port, backlog: 4096 })
+  await once(server, 'listening')
+  const address = server.address()
+  return { host, port: typeof address === 'object' && address ? address.port : port }
 }

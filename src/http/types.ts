@@ -16,6 +16,12 @@ export interface Content {
   close(): Promise<void>
 }
 
+/** Content, and the part of it that is meant. */
+export interface ContentRange {
+  content: Content
+  range: ByteRange
+}
+
 export interface HttpRequest<P = Record<string, string>> {
   method: string
   /** The path as sent, without query. */
@@ -33,7 +39,7 @@ export interface HttpReply {
   /** Names and values in turn, as Node sends them with the least work. */
   headers: string[]
   /** One character a byte, or the part of a content that is sent; the server closes the content. */
-  body: string | { content: Content; range: ByteRange } | undefined
+  body: string | ContentRange | undefined
 }
 
 const baseHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', 'X-Content-Type-Options', 'nosniff']
@@ -42,7 +48,7 @@ const baseHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', 'X-Conte
 export function reply(
   status: number,
   headers: Record<string, string> = {},
-  body?: string | Uint8Array | { content: Content; range: ByteRange },
+  body?: string | Uint8Array | ContentRange,
 ): HttpReply {
   const all = [...baseHeaders, ...Object.entries(headers).flat()]
   if (typeof body === 'object' && 'content' in body) return { status, headers: all, body }

@@ -4,7 +4,8 @@ import { OciError } from './errors.ts'
 /** What follows `manifests/` in a request: a mutable name or a digest. */
 export type Reference = { tag: string } | { digest: Digest }
 
-const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
+const repositoryGrammar = new RegExp(`^${component}(?:/${component})*$`)
 const tagGrammar = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 // Clients read 64 hex digits as an image id, so such a repository could never be pulled again.
 const imageId = /^[a-f0-9]{64}$/
@@ -22,7 +23,7 @@ export function parseRepository(text: string): string {
 }
 
 export function isRepository(text: string): boolean {
-  return text.length <= 255 && !imageId.test(text) && text.split('/').every((part) => component.test(part))
+  return text.length <= 255 && repositoryGrammar.test(text) && !imageId.test(text)
 }
 
 /** @throws OciError TAG_INVALID, or the code given for who only looks: what cannot exist is simply not there */

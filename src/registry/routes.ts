@@ -20,7 +20,7 @@ import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
 import { actorOf, type Registry } from './registry.ts'
 import { type Chunk, uploadHeaders } from './uploads.ts'
 
-type InRepository = HttpRequest<{ repository: string }>
+type InRepository<More extends string = never> = HttpRequest<Record<'repository' | More, string>>
 
 const maxManifestBytes = 4 << 20
 // The specification asks for at least ten; a bound keeps one request one small transaction.
@@ -46,10 +46,10 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     route('DELETE', '/v2/:repository+/blobs/:digest', remove, deleteBlob), // end-10
     route('GET HEAD', '/v2/:repository+/referrers/:digest', pull, listReferrers), // end-12
     route('GET HEAD', '/v2/_catalog', catalog, listRepositories),
-    route('GET HEAD', '/v2/_oci/ext/discover', open, async () => json(JSON.stringify({ extensions }))),
+    route('GET HEAD', '/v2/_oci/ext/discover', open, async () => json(extensions)),
   ]
 
-  async function getManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
+  async function getManifest(request: InRepository<'reference'>): Promise<HttpReply> {
     const { repository } = request.params
     const reference = parseReference(request.params.reference, 'MANIFEST_UNKNOWN')
     if (guards.length > 0) await ask(guards, 'beforePull', { repository, reference, principal: request.principal })
@@ -59,11 +59,10 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     return manifestReply(manifest)
   }
 
-  async function getBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
+  async function getBlob(request: InRepository<'digest'>): Promise<HttpReply> {
     const { repository } = request.params
     const digest = parseDigest(request.params.digest)
-    if (guards.length > 0)
-      await ask(guards, 'beforePull', { repository, reference: { digest }, principal: request.principal })
+    await ask(guards, 'beforePull', { repository, reference: { digest }, principal: request.principal })
     const { 'if-none-match': known, 'if-range': ifRange, range: header } = request.headers
     const unchanged = namesEntity(known, digest)
     if (unchanged || request.method === 'HEAD') {
@@ -109,13 +108,13 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     return sources.filter((_, index) => allowed[index])
   }
 
-  async function appendChunk(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+  async function appendChunk(request: InRepository<'id'>): Promise<HttpReply> {
     const upload = await uploads.find(request.params.repository, request.params.id)
     const size = await uploads.append(upload, chunkOf(request))
     return reply(202, uploadHeaders(upload, size))
   }
 
-  async function finishUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+  async function finishUpload(request: InRepository<'id'>): Promise<HttpReply> {
     const { repository, id } = request.params
     const upload = await uploads.find(repository, id)
     const text = request.query.get('digest')
@@ -126,18 +125,18 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     return blobCreated(repository, digest)
   }
 
-  async function getUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+  async function getUpload(request: InRepository<'id'>): Promise<HttpReply> {
     const upload = await uploads.find(request.params.repository, request.params.id)
     return reply(204, uploadHeaders(upload, await uploads.sizeOf(upload)))
   }
 
-  async function cancelUpload(request: HttpRequest<{ repository: string; id: string }>): Promise<HttpReply> {
+  async function cancelUpload(request: InRepository<'id'>): Promise<HttpReply> {
     const upload = await uploads.find(request.params.repository, request.params.id)
     await uploads.cancel(upload)
     return reply(204, { 'Docker-Upload-UUID': upload.id })
   }
 
-  async function putManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
+  async function putManifest(request: InRepository<'reference'>): Promise<HttpReply> {
     const { query, headers, principal } = request
     const { repository } = request.params
     const reference = parseReference(request.params.reference)
@@ -164,7 +163,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     })
   }
 
-  async function deleteManifest(request: HttpRequest<{ repository: string; reference: string }>): Promise<HttpReply> {
+  async function deleteManifest(request: InRepository<'reference'>): Promise<HttpReply> {
     const { repository } = request.params
     const reference = parseReference(request.params.reference)
     await ask(guards, 'beforeDelete', { repository, target: reference, principal: request.principal })
@@ -172,7 +171,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     return reply(202)
   }
 
-  async function deleteBlob(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
+  async function deleteBlob(request: InRepository<'digest'>): Promise<HttpReply> {
     const { repository } = request.params
     const digest = parseDigest(request.params.digest)
     await ask(guards, 'beforeDelete', { repository, target: { blob: digest }, principal: request.principal })
@@ -190,7 +189,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     return json(JSON.stringify({ repositories: items }), linkTo(next, request))
   }
 
-  async function listReferrers(request: HttpRequest<{ repository: string; digest: string }>): Promise<HttpReply> {
+  async function listReferrers(request: InRepository<'digest'>): Promise<HttpReply> {
     const { params, query } = request
     const { index, next } = await lists.referrers(params.repository, parseDigest(params.digest), query)
     return json(index, {
@@ -201,14 +200,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
   }
 }
 
-const extensions = [
-  {
-    name: '_oci',
-    url: 'https://github.com/opencontainers/distribution-spec',
-    description: 'discovery of extensions',
-    endpoints: ['_oci/ext/discover', '_catalog'],
-  },
-]
+const extensions = `{"extensions":[{"name":"_oci","url":"https://github.com/opencontainers/distribution-spec","description":"discovery of extensions","endpoints":["_oci/ext/discover","_catalog"]}]}`
 
 // What a route needs. A name that breaks the grammar is refused here, before anything is looked up.
 const open = (): Access[] => []

@@ -1,0 +1,45 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Principal } from '../auth/types.ts'
+import type { HttpRequest } from './types.ts'
+
+/** A request of Node's as handlers see it. What costs is made when it is first asked for: most requests are small and many. */
+export class IncomingRequest implements HttpRequest {
+  readonly method: string
+  readonly path: string
+  params: Record<string, string> = {}
+  readonly #message: IncomingMessage
+  readonly #search: string
+  readonly #onBody: (message: IncomingMessage) => void
+  #query: URLSearchParams | undefined
+  #principal: Principal | undefined
+
+  constructor(message: IncomingMessage, target: string, onBody: (message: IncomingMessage) => void) {
+    const mark = target.indexOf('?')
+    this.method = message.method ?? ''
+    this.path = mark < 0 ? target : target.slice(0, mark)
+    this.#search = mark < 0 ? '' : target.slice(mark + 1)
+    this.#message = message
+    this.#onBody = onBody
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.#search))
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#message.headers
+  }
+
+  get principal(): Principal {
+    return (this.#principal ??= { kind: 'anonymous', address: this.#message.socket.remoteAddress ?? '' })
+  }
+
+  set principal(principal: Principal) {
+    this.#principal = principal
+  }
+
+  body(): IncomingMessage {
+    this.#onBody(this.#message)
+    return this.#message
+  }
+}
