@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
-import { createApp } from './app.ts'
+import { type App, createApp } from './app.ts'
 import { loadSettings } from './config/settings.ts'
 import { createLog } from './platform/log.ts'
 
@@ -27,8 +27,8 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
   const log = createLog(settings.logLevel, (line) => process.stdout.write(line), clock)
   for (const warning of settings.warnings) log.warn('config', { warning })
   const app = createApp({ data: settings.data, log, clock })
-  const { host, port } = await app.listen(settings.host, settings.port)
-  log.info('registry.listening', { address: `${host}:${port}`, data: settings.data })
+  const { host, port } = await listen(app, settings)
+  log.info('registry.listening', { address: `${host.includes(':') ? `[${host}]` : host}:${port}`, data: settings.data })
   void app.runJobs()
   // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
   setTimeout(() => flushCompileCache(), 1000).unref()
@@ -53,6 +53,22 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
 }
+
+async function listen(
+  app: App,
+  { host, port }: { host: string; port: number },
+): Promise<{ host: string; port: number }> {
+  try {
+    return await app.listen(host, port)
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : ''
+    const reason = code === 'EADDRINUSE' ? 'another program listens there' : String((cause as Error).message)
+    throw new Error(`Cannot listen on ${host}:${port}: ${reason}; choose another address with --addr`, { cause })
+  }
+}
+
+// Whoever read our output may go; the registry stays.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 main().catch((error: unknown) => {
   process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)

@@ -41,7 +41,7 @@ export async function loadSettings({ file, addr, data, env }: Sources): Promise<
   const known: string[] = [...Object.values(keys), 'version']
   return {
     ...parseAddress(find('addr')),
-    data: resolve(find('data').value),
+    data: parseFolder(find('data')),
     logLevel: parseLevel(find('logLevel')),
     warnings: [...inFile.keys()]
       .filter((key) => !known.includes(key))
@@ -54,7 +54,7 @@ async function readConfigFile(file: string): Promise<Map<string, string>> {
   const { parse } = await import('yaml') // only who has a file pays for the reader
   const leaves = new Map<string, string>()
   const walk = (value: unknown, path: string): void => {
-    if (typeof value !== 'object' || value === null) return void leaves.set(path, String(value))
+    if (typeof value !== 'object' || value === null) return void (path && leaves.set(path, String(value)))
     for (const [key, child] of Object.entries(value)) walk(child, path ? `${path}.${key}` : key)
   }
   try {
@@ -71,6 +71,11 @@ function parseAddress({ value, source }: { value: string; source: string }): { h
   if (!match || port > 65_535)
     throw new Error(`Cannot use ${source} "${value}": expected HOST:PORT such as 127.0.0.1:5000 or :5000`)
   return { host: match[1] ?? (match[2] || '::'), port }
+}
+
+function parseFolder({ value, source }: { value: string; source: string }): string {
+  if (value.trim() === '') throw new Error(`Cannot use ${source} "": expected the path of a folder`)
+  return resolve(value)
 }
 
 function parseLevel({ value, source }: { value: string; source: string }): LogLevel {

@@ -9,13 +9,11 @@ const decisive = new Map([
   ['content-range', 'RANGE_INVALID'],
   ['range', 'RANGE_INVALID'],
 ] as const)
-const firstLetters = 'hacr'
 
 /** @throws OciError (400) when a header that decides about the request stands there twice. */
 export function refuseDoubleHeaders(rawHeaders: string[]): void {
   let seen = ''
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (!firstLetters.includes(rawHeaders[i]![0]!.toLowerCase())) continue
     const name = rawHeaders[i]!.toLowerCase()
     const code = decisive.get(name as 'host')
     if (!code) continue

@@ -26,6 +26,13 @@ export interface HttpServer {
   close(graceMs?: number): Promise<void>
 }
 
+interface Connection {
+  /** Requests that came and are not answered yet. */
+  busy: number
+  /** Ends with the last of them. */
+  last: Promise<void>
+}
+
 /** A refused body longer than this is not read to its end: the connection closes soon. */
 const drainLimit = 1 << 20
 /** How long what is on its way already may take: requests when a stop is asked, the bytes of a body when it is refused. */
@@ -35,7 +42,7 @@ const lingerMs = 500
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const find = createRouter(options.routes)
   const watchdog = createWatchdog(options.pace)
-  const sockets = new Map<Socket, number>() // requests in flight on each connection
+  const connections = new Map<Socket, Connection>()
   const streaming = new WeakSet<Socket>()
   let closing = false
 
@@ -47,36 +54,36 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     maxHeaderSize: 64 << 10,
     highWaterMark: 64 << 10,
   })
-  server.on('request', (message, response) => void serve(message, response, false))
-  server.on('checkContinue', (message, response) => void serve(message, response, true))
+  server.on('request', (message, response) => take(message, response, false))
+  server.on('checkContinue', (message, response) => take(message, response, true))
   server.on('connection', (socket: Socket) => {
-    sockets.set(socket, 0)
-    socket.once('close', () => sockets.delete(socket))
+    connections.set(socket, { busy: 0, last: Promise.resolve() })
+    socket.once('close', () => connections.delete(socket))
   })
   server.on('clientError', (error, socket: Socket) => {
     if (streaming.has(socket)) socket.destroy() // a refusal among the bytes of an answer would be taken for content
     else answerBrokenRequest(error, socket)
   })
 
-  async function serve(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<void> {
-    const { socket } = message
-    sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
+  /** Serves the requests of one connection one after the other: who pipelines may rely on their order (RFC 9112 9.3.2). */
+  function take(message: IncomingMessage, response: ServerResponse, expecting: boolean): void {
+    const connection = connections.get(message.socket)
+    if (!connection) return // closed already
+    const serveNow = () => serve(connection, message, response, expecting)
+    connection.last = connection.busy++ === 0 ? serveNow() : connection.last.then(serveNow)
+  }
+
+  async function serve(connection: Connection, message: IncomingMessage, response: ServerResponse, expecting: boolean) {
     try {
-      let answered: HttpReply
-      try {
-        answered = await answer(message, response, expecting)
-      } catch (error) {
-        answered = replyOf(toOciError(error, (cause) => report(cause, message)))
-      }
-      const sending = send(message, response, answered)
+      const refuse = (error: unknown) => replyOf(toOciError(error, (cause) => report(cause, message)))
+      const sending = send(message, response, await answer(message, response, expecting).catch(refuse))
       if (sending) await sending
     } catch (error) {
       report(error, message)
       response.destroy() // the status is out, so a cut is the only way to say that the content is not whole
     }
-    const left = (sockets.get(socket) ?? 1) - 1
-    if (!socket.destroyed) sockets.set(socket, left)
-    if (closing && left === 0) closeWhenIdle(socket) // its head may have gone out before the stop and kept the connection
+    connection.busy--
+    if (closing) closeWhenIdle(message.socket) // an answer's head may have gone out before the stop and kept the connection
   }
 
   function report(error: unknown, { socket, method, url }: IncomingMessage): void {
@@ -85,7 +92,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   }
 
   function closeWhenIdle(socket: Socket): void {
-    setTimeout(() => sockets.get(socket) === 0 && socket.destroySoon(), lingerMs).unref()
+    setTimeout(() => connections.get(socket)?.busy === 0 && socket.destroySoon(), lingerMs).unref()
   }
 
   async function answer(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<HttpReply> {
@@ -93,7 +100,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const request = new IncomingRequest(message, originForm(message.url ?? ''), () => {
       if (expecting) response.writeContinue()
       expecting = false
-      watchdog.watchBody(message, response)
+      watchdog.watchBody(message)
     })
     const { route, params } = find(request.method, request.path)
     request.params = params
@@ -108,7 +115,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const { status, headers, body } = answered
     const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
     response.writeHead(status, closing || refused ? [...headers, 'Connection', 'close'] : headers)
-    if (!message.complete) message.resume()
+    if (!message.complete) watchdog.watchBody(message.resume())
     if (typeof body === 'object') return sendContent(message, response, body)
     if (refused) return finishRefused(message, response, body)
     response.end(message.method === 'HEAD' ? '' : body, 'latin1')
@@ -133,7 +140,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       closing = true
       // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      for (const [socket, busy] of sockets) if (busy === 0) closeWhenIdle(socket)
+      for (const socket of connections.keys()) closeWhenIdle(socket)
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await closed
       clearTimeout(cut)

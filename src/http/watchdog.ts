@@ -31,18 +31,14 @@ export function createWatchdog(pace: Partial<Pace> = {}) {
   const watched = new Map<IncomingMessage, Watched>()
   const timer = setInterval(() => watched.forEach(check), tickSeconds * 1000).unref()
 
-  function watch(message: IncomingMessage, response: ServerResponse, sending: boolean): void {
-    if (!watched.has(message)) response.once('close', () => watched.delete(message))
-    watched.set(message, {
-      message,
-      response: sending ? response : undefined,
-      credit: settings.startSeconds,
-      moved: movedBytes(message),
-    })
+  function watch(message: IncomingMessage, response?: ServerResponse): void {
+    watched.set(message, { message, response, credit: settings.startSeconds, moved: movedBytes(message) })
   }
 
   function check(entry: Watched): void {
     const { message, response } = entry
+    const done = message.complete && (!response || response.writableFinished)
+    if (done || message.socket.destroyed) return void watched.delete(message)
     const moved = movedBytes(message)
     const earned = (moved - entry.moved) / settings.bytesPerSecond
     entry.moved = moved
@@ -56,8 +52,8 @@ export function createWatchdog(pace: Partial<Pace> = {}) {
 
   return {
     pace: settings,
-    watchBody: (message: IncomingMessage, response: ServerResponse) => watch(message, response, false),
-    watchReply: (message: IncomingMessage, response: ServerResponse) => watch(message, response, true),
+    watchBody: (message: IncomingMessage) => watch(message),
+    watchReply: watch,
     stop: () => clearInterval(timer),
   }
 }

@@ -1,7 +1,6 @@
 import { type Digest, isDigest } from './digest.ts'
-import { OciError } from './errors.ts'
 import { isMediaType, isNonDistributable, type ManifestKind, manifestKindOf, mediaTypes } from './media-types.ts'
-import { type Json, type JsonObject, parseStrictJson } from './strict-json.ts'
+import { invalid, type Json, type JsonObject, parseStrictJson } from './strict-json.ts'
 
 /** What the registry reads of a manifest; everything else stays in its bytes. */
 export interface Manifest {
@@ -145,8 +144,4 @@ function checkSpelling(object: JsonObject, known: string[], where: string): void
     const meant = known.find((name) => name !== key && name.toLowerCase() === key.toLowerCase())
     if (meant) invalid(`unknown key in ${where}: write "${meant}" in exactly this case`)
   }
-}
-
-function invalid(problem: string): never {
-  throw new OciError('MANIFEST_INVALID', { message: `${problem}` })
 }

@@ -10,13 +10,8 @@ export type Registry = ReturnType<typeof createRegistry>
 
 /** The registry itself: blobs, uploads, manifests and lists over two ports. */
 export function createRegistry(ports: RegistryPorts) {
-  return {
-    ...ports,
-    blobs: createBlobs(ports),
-    uploads: createUploads(ports),
-    manifests: createManifests(ports),
-    lists: createLists(ports),
-  }
+  const [blobs, uploads] = [createBlobs(ports), createUploads(ports)]
+  return { ...ports, blobs, uploads, manifests: createManifests(ports), lists: createLists(ports) }
 }
 
 export function actorOf(principal: Principal): Actor {

@@ -10,7 +10,7 @@ import {
   type Route,
   route,
 } from '../http/types.ts'
-import { type Digest, digestOf, isDigest, parseAlgorithm, parseDigest } from '../oci/digest.ts'
+import { algorithmOf, type Digest, digestOf, isDigest, parseAlgorithm, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import { isRepository, parseReference, parseRepository, parseTag } from '../oci/reference.ts'
@@ -25,7 +25,6 @@ type InRepository<More extends string = never> = HttpRequest<Record<'repository'
 const maxManifestBytes = 4 << 20
 // The specification asks for at least ten; a bound keeps one request one small transaction.
 const maxTags = 50
-const emptyDigest = digestOf(new Uint8Array())
 
 /** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
 export function registryRoutes({ blobs, uploads, manifests, lists, guards, authorizer, metadata }: Registry): Route[] {
@@ -88,7 +87,11 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     }
     await ask(guards, 'beforeUpload', { repository, principal })
     const digest = query.has('digest') ? parseDigest(query.get('digest')!) : undefined
-    if (digest && !mount && (lengthOf(request.headers) !== 0 || digest === emptyDigest)) {
+    if (
+      digest &&
+      !mount &&
+      (lengthOf(request.headers) !== 0 || digest === digestOf(Buffer.alloc(0), algorithmOf(digest)))
+    ) {
       await uploads.push(repository, digest, chunkOf(request), actorOf(principal))
       return blobCreated(repository, digest)
     }
@@ -140,7 +143,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const { query, headers, principal } = request
     const { repository } = request.params
     const reference = parseReference(request.params.reference)
-    const more = query.getAll('tag').map((tag) => parseTag(tag))
+    const more = [...new Set(query.getAll('tag').map((tag) => parseTag(tag)))]
     if (more.length > maxTags)
       throw new OciError('TAG_INVALID', { status: 414, message: `at most ${maxTags} tags in one push` })
     if (headers['content-encoding'] !== undefined)

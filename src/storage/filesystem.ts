@@ -9,19 +9,21 @@ export function createFilesystem(root: string): StorageDriver {
   const receive = createReceiver()
   const openFile = createFileOpener()
   const pathOf = (path: string) => join(root, path)
-  const durable = new Set<string>()
+  const durable = new Map<string, Promise<void>>()
 
   /**
-   * A new name is durable once its folder is, and so is each folder on the way. That one exists says nothing: a crash may have
-   * left it, or another request be about to sync it. So each is synced once by this process.
+   * Makes the name of a folder durable, its parents' names first. That a folder exists says nothing: a crash may have left it, or
+   * another request be about to sync it. So each is synced once by this process, and whoever needs it waits for that.
    */
-  async function syncFolders(folder: string): Promise<void> {
-    await sync(folder)
-    await sync(dirname(folder))
-    for (let path = dirname(folder); path.length >= root.length && !durable.has(path); path = dirname(path)) {
-      await sync(dirname(path))
-      durable.add(path)
-    }
+  function makeDurable(folder: string): Promise<void> {
+    if (folder.length <= root.length) return Promise.resolve() // the root's own name was made durable at the start
+    const begun = durable.get(folder)
+    if (begun) return begun
+    const parent = dirname(folder)
+    const done = makeDurable(parent).then(() => sync(parent))
+    durable.set(folder, done)
+    done.catch(() => durable.delete(folder))
+    return done
   }
 
   return {
@@ -55,7 +57,10 @@ export function createFilesystem(root: string): StorageDriver {
         await rm(source, { force: true })
         throw error
       }
-      await syncFolders(dirname(target))
+      const folder = dirname(target)
+      await sync(folder) // the name of the content
+      await sync(dirname(folder)) // the name of its folder, which is new as often as not
+      await makeDurable(dirname(folder))
     },
 
     async delete(path) {
@@ -73,8 +78,7 @@ export function createFilesystem(root: string): StorageDriver {
 }
 
 async function openForWriting(path: string): Promise<FileHandle> {
-  const flags = 'r+'
-  const file = await orMissing(open(path, flags))
+  const file = await orMissing(open(path, 'r+'))
   if (file) return file
   await mkdir(dirname(path), { recursive: true })
   return open(path, 'w+')

@@ -5,6 +5,9 @@ import { finished, type Readable } from 'node:stream'
 const memory = 24 << 20
 const least = 64 << 10
 const most = 1 << 20
+/** Chunks one upload may hold: a chunk of one byte costs memory like hundreds. */
+const maxChunks = 1000
+const worthFreeing = 4096
 
 type Receive = (file: FileHandle, offset: number, source: Readable, onChunk: (chunk: Buffer) => void) => Promise<number>
 
@@ -25,6 +28,7 @@ export function createReceiver(): Receive {
       let ended = false
       let failure: Error | undefined
       const share = () => Math.min(most, Math.max(least, memory / active))
+      const isDue = () => bytes >= share() / 2 || gathered.length >= maxChunks / 2
 
       function settle(): void {
         active--
@@ -41,14 +45,14 @@ export function createReceiver(): Receive {
         }
         gathered.push(chunk)
         bytes += chunk.length
-        if (bytes >= share() / 2 && !writing) void flush()
-        if (bytes >= share()) source.pause()
+        if (isDue() && !writing) void flush()
+        if (bytes >= share() || gathered.length >= maxChunks) source.pause()
       }
       /** Writes all that is gathered until the stream has ended and nothing is left. */
       async function flush(): Promise<void> {
         writing = true
         try {
-          while (bytes > 0 && (ended || bytes >= share() / 2)) {
+          while (bytes > 0 && (ended || isDue())) {
             const [chunks, length] = [gathered, bytes]
             gathered = []
             bytes = 0
@@ -81,6 +85,7 @@ export function createReceiver(): Receive {
  * few dozen megabytes and three times the memory.
  */
 function free(chunk: Buffer): void {
+  if (chunk.length < worthFreeing) return // costs more than it gives
   if (chunk.buffer instanceof ArrayBuffer && chunk.byteLength === chunk.buffer.byteLength) chunk.buffer.transfer(0)
 }
 

@@ -58,7 +58,7 @@ export function scrub({ storage, metadata, clock, log }: Platform): Feature {
     if (whole || signal.aborted) return
     await storage.publish(blobPath(digest), quarantinePath(digest))
     // A push may have brought good bytes in between: they go back to their place.
-    if (await isWhole(quarantinePath(digest), digest, size, signal))
+    if (await isWhole(quarantinePath(digest), digest, size, new AbortController().signal))
       return storage.publish(quarantinePath(digest), blobPath(digest))
     log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
   }

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Digest, digestOf, algorithmOf } from '../../oci/digest.ts'
 import type { Reference } from '../../oci/reference.ts'
@@ -19,6 +19,7 @@ interface SqliteOptions {
 }
 
 const manifestCacheBytes = 16 << 20
+const tagCacheBytes = 4 << 20
 /** Three times what one answer may hold, so that a part that was cut here is never taken for the last. */
 const maxReferrersLength = 12_000_000
 
@@ -32,26 +33,30 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
   const lock = lockFolder(folder)
   const path = join(folder, 'holdfast.db')
   const database = openWithReserve(folder, () => openDatabase(path))
+  for (const name of [folder, dirname(folder), dirname(dirname(folder))]) syncFolder(name) // the store's own names
   const { run, close } = createWriter(path, (events) => onEvents?.(events))
-  const cached = createByteCache<StoredManifest>(manifestCacheBytes)
+  const cachedManifests = createByteCache<StoredManifest>(manifestCacheBytes)
+  const cachedTags = createByteCache<Digest>(tagCacheBytes)
   const queries = createQueries(database)
   const now = () => clock.now().getTime()
 
   function findManifest(repository: string, reference: Reference): StoredManifest | undefined {
-    const name = 'tag' in reference ? reference.tag : reference.digest
-    const key = `${repository}:${name}`
-    const known = cached.get(key)
-    if (known) return known
-    const row = ('tag' in reference ? queries.manifestByTag : queries.manifestByDigest).get(repository, name)
+    const tag = 'tag' in reference ? reference.tag : undefined
+    const known = tag === undefined ? (reference as { digest: Digest }).digest : cachedTags.get(`${repository}:${tag}`)
+    const cached = known && cachedManifests.get(`${repository}:${known}`)
+    if (cached) return cached
+    const row =
+      tag === undefined ? queries.manifestByDigest.get(repository, known!) : queries.manifestByTag.get(repository, tag)
     if (!row) return undefined
-    const stored = row.content as Uint8Array
-    const content = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength)
-    const digest = row.digest as Digest
-    if (digestOf(content, algorithmOf(digest)) !== digest)
-      throw new Error(`Cannot serve manifest ${digest} of ${repository}: its bytes are damaged`)
-    const manifest = { digest, mediaType: String(row.media_type), content }
-    cached.set(key, manifest, content.length + key.length + 200)
+    const manifest = readManifest(row, repository)
+    cachedManifests.set(`${repository}:${manifest.digest}`, manifest, manifest.content.length + 500)
+    if (tag !== undefined) cachedTags.set(`${repository}:${tag}`, manifest.digest, 500)
     return manifest
+  }
+
+  function forget(repository: string, digest: Digest | undefined, tags: string[]): void {
+    if (digest) cachedManifests.delete(`${repository}:${digest}`)
+    for (const tag of tags) cachedTags.delete(`${repository}:${tag}`)
   }
 
   return {
@@ -71,12 +76,12 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
       find: async (repository, reference) => findManifest(repository, reference),
       async push(push, actor) {
         const outcome = await run('pushManifest', push, { at: now(), actor })
-        for (const name of [push.manifest.digest, ...push.tags]) cached.delete(`${push.repository}:${name}`)
+        forget(push.repository, push.manifest.digest, push.tags)
         return outcome
       },
       async delete(repository, digest, actor) {
         const tags = await run('deleteManifest', repository, digest, { at: now(), actor })
-        for (const name of [digest, ...(tags ?? [])]) cached.delete(`${repository}:${name}`)
+        forget(repository, digest, tags ?? [])
         return tags
       },
       referrers: async (repository, subject, artifactTypes, { limit, last }) => {
@@ -98,7 +103,7 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
       },
       async delete(repository, tag, actor) {
         const removed = await run('deleteTag', repository, tag, { at: now(), actor })
-        cached.delete(`${repository}:${tag}`)
+        forget(repository, undefined, [tag])
         return removed
       },
     },
@@ -127,12 +132,38 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
   }
 }
 
+/** @throws when the bytes are not what the digest says */
+function readManifest(row: Record<string, unknown>, repository: string): StoredManifest {
+  const stored = row.content as Uint8Array
+  const content = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength)
+  const digest = row.digest as Digest
+  if (digestOf(content, algorithmOf(digest)) !== digest)
+    throw new Error(`Cannot serve manifest ${digest} of ${repository}: its bytes are damaged`)
+  return { digest, mediaType: String(row.media_type), content }
+}
+
 function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path)
-  database.exec('pragma journal_mode = wal; pragma synchronous = full')
-  migrate(database)
-  database.exec('pragma query_only = 1; pragma cache_size = -4000')
-  return database
+  try {
+    const database = new DatabaseSync(path)
+    database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    migrate(database)
+    database.exec('pragma query_only = 1; pragma cache_size = -4000')
+    return database
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`Cannot open ${path}: ${reason}; can this user write to the folder and its files?`, { cause })
+  }
+}
+
+/** Makes the names in a folder durable; a folder above the store that this user may not read is somebody else's. */
+function syncFolder(path: string): void {
+  try {
+    const folder = openSync(path, 'r')
+    fsyncSync(folder)
+    closeSync(folder)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) throw error
+  }
 }
 
 function createQueries(database: DatabaseSync) {
