@@ -43,7 +43,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const find = createRouter(options.routes)
   const watchdog = createWatchdog(options.pace)
   const connections = new Map<Socket, Connection>()
-  const streaming = new WeakSet<Socket>()
+  const answering = new WeakSet<Socket>() // whose answer has begun and goes on
   let closing = false
 
   const server = createServer({
@@ -61,7 +61,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.once('close', () => connections.delete(socket))
   })
   server.on('clientError', (error, socket: Socket) => {
-    if (streaming.has(socket)) socket.destroy() // a refusal among the bytes of an answer would be taken for content
+    if (answering.has(socket)) socket.destroySoon() // a refusal among the bytes of an answer would be taken for content
     else answerBrokenRequest(error, socket)
   })
 
@@ -75,9 +75,19 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function serve(connection: Connection, message: IncomingMessage, response: ServerResponse, expecting: boolean) {
     try {
-      const refuse = (error: unknown) => replyOf(toOciError(error, (cause) => report(cause, message)))
-      const sending = send(message, response, await answer(message, response, expecting).catch(refuse))
-      if (sending) await sending
+      let answered: HttpReply
+      try {
+        const request = requestOf(message, response, expecting)
+        const { route, params } = find(request.method, request.path)
+        request.params = params
+        if (options.authenticators) await authenticate(options.authenticators, request)
+        const needed = route.access(request) // asked in any case: it also checks the names in the path
+        if (options.authorizer) await authorize(options.authorizer, request.principal, needed)
+        answered = await route.handle(request)
+      } catch (error) {
+        answered = replyOf(toOciError(error, (cause) => report(cause, message)))
+      }
+      await send(message, response, answered)
     } catch (error) {
       report(error, message)
       response.destroy() // the status is out, so a cut is the only way to say that the content is not whole
@@ -95,19 +105,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     setTimeout(() => connections.get(socket)?.busy === 0 && socket.destroySoon(), lingerMs).unref()
   }
 
-  async function answer(message: IncomingMessage, response: ServerResponse, expecting: boolean): Promise<HttpReply> {
+  function requestOf(message: IncomingMessage, response: ServerResponse, expecting: boolean): IncomingRequest {
     refuseDoubleHeaders(message.rawHeaders)
-    const request = new IncomingRequest(message, originForm(message.url ?? ''), () => {
+    return new IncomingRequest(message, originForm(message.url ?? ''), () => {
       if (expecting) response.writeContinue()
       expecting = false
       watchdog.watchBody(message)
     })
-    const { route, params } = find(request.method, request.path)
-    request.params = params
-    if (options.authenticators) await authenticate(options.authenticators, request)
-    const needed = route.access(request) // asked in any case: it also checks the names in the path
-    if (options.authorizer) await authorize(options.authorizer, request.principal, needed)
-    return route.handle(request)
   }
 
   /** Sends an answer; what is not sent at once gives a promise. */
@@ -116,6 +120,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
     response.writeHead(status, closing || refused ? [...headers, 'Connection', 'close'] : headers)
     if (!message.complete) watchdog.watchBody(message.resume())
+    if (refused || typeof body === 'object') answering.add(message.socket)
     if (typeof body === 'object') return sendContent(message, response, body)
     if (refused) return finishRefused(message, response, body)
     response.end(message.method === 'HEAD' ? '' : body, 'latin1')
@@ -124,12 +129,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function sendContent(message: IncomingMessage, response: ServerResponse, body: ContentRange): Promise<void> {
     try {
-      streaming.add(message.socket)
       watchdog.watchReply(message, response)
       await body.content.sendTo(response, body.range)
       response.end()
     } finally {
-      streaming.delete(message.socket)
+      answering.delete(message.socket)
       await body.content.close()
     }
   }
