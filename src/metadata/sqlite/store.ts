@@ -18,6 +18,11 @@ interface SqliteOptions {
   onEvents?: (events: RegistryEvent[]) => void
 }
 
+interface Referrer {
+  digest: string
+  descriptor: string
+}
+
 const manifestCacheBytes = 16 << 20
 const tagCacheBytes = 4 << 20
 /** Three times what one answer may hold, so that a part that was cut here is never taken for the last. */
@@ -86,12 +91,15 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
       },
       referrers: async (repository, subject, artifactTypes, { limit, last }) => {
         const types = artifactTypes.length > 0 ? JSON.stringify(artifactTypes) : null
-        const found: { digest: string; descriptor: string }[] = []
-        let length = 0
-        for (const row of queries.referrers.iterate(repository, subject, last ?? '', types, types, limit)) {
-          const referrer = { digest: String(row.digest), descriptor: String(row.descriptor) }
+        const parameters = [repository, subject, last ?? '', types, types, limit] as const
+        const { length } = queries.referrersLength.get(repository, subject) as { length: number }
+        if (length <= maxReferrersLength) return queries.referrers.all(...parameters) as unknown as Referrer[]
+        const found: Referrer[] = []
+        let read = 0
+        for (const row of queries.referrers.iterate(...parameters)) {
+          const referrer = row as unknown as Referrer
           found.push(referrer)
-          if ((length += referrer.descriptor.length) > maxReferrersLength) break
+          if ((read += referrer.descriptor.length) > maxReferrersLength) break
         }
         return found
       },
@@ -190,6 +198,9 @@ function createQueries(database: DatabaseSync) {
       select digest, descriptor from referrer join repository on repository.id = repository_id
       where name = ? and subject = ? and digest > ? and (? is null or artifact_type in (select value from json_each(?)))
       order by digest limit ?`),
+    referrersLength: sql(`
+      select total(length(descriptor)) as length from referrer join repository on repository.id = repository_id
+      where name = ? and subject = ?`),
     tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
     upload: sql('select id, repository, algorithm from upload where id = ?'),
     oldUploads: sql('select id from upload where started_at < ?'),
