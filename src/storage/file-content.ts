@@ -17,7 +17,7 @@ const slowReads = 32
 
 /**
  * Sends files through reused buffers, one for each download. Node has no sendfile; reading in the event loop is the cheapest
- * way there is while the page cache answers (a third of the CPU of a stream), and a slow disk is noticed after one read.
+ * way there is while the page cache answers, and a slow disk is noticed after one read.
  */
 export function createFileOpener(): (file: FileHandle) => Promise<Content> {
   const pool: Buffer[] = [] // the one used last is handed out first: it is still in the cache
