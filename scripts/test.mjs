@@ -1,6 +1,5 @@
 // test.mjs [FILE …]: what `npm test` runs. Installs what the tests need where it may, then checks and tests everything,
 // or only tests the files that are named.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { installIfStale, root, runNode } from './node.mjs'
 import { installPrograms } from './programs.mjs'
@@ -12,7 +11,6 @@ const everything = files.length === 0
 const needsPrograms =
   everything || files.some((file) => /^(\.\/)?test\//.test(file) || file.startsWith(join(root, 'test')))
 const env = needsPrograms ? { PATH: await installPrograms() } : {}
-const check = join(root, 'scripts/check.ts')
-const checked = everything && existsSync(check) ? await runNode([check], env) : 0
+const checked = everything ? await runNode([join(root, 'scripts/check.ts')], env) : 0
 const tested = await runNode([join(root, 'scripts/run-tests.ts'), ...files], env)
 process.exitCode = checked || tested

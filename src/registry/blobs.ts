@@ -47,5 +47,5 @@ export function createBlobs({ storage, metadata }: RegistryPorts) {
       throw new OciError('BLOB_UNKNOWN', { detail: { digest } })
   }
 
-  return { stat, open, isStored, mount, remove }
+  return { stat, open, mount, remove }
 }

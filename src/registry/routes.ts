@@ -53,8 +53,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const reference = parseReference(request.params.reference, 'MANIFEST_UNKNOWN')
     if (guards.length > 0) await ask(guards, 'beforePull', { repository, reference, principal: request.principal })
     const manifest = await manifests.get(repository, reference)
-    if (request.headers['if-none-match'] && namesEntity(request.headers['if-none-match'], manifest.digest))
-      return notModified(manifest.digest)
+    if (namesEntity(request.headers['if-none-match'], manifest.digest)) return notModified(manifest.digest)
     return manifestReply(manifest)
   }
 

@@ -1,6 +1,6 @@
 import { imageType, sha256 } from '../support/registry.ts'
 import type { Client, Reply } from './client.ts'
-import { type Findings, inspect, makeImage, pushWhole, putManifest } from './images.ts'
+import { type Findings, inspect, makeImage, pushWhole, putManifest, type Way } from './images.ts'
 
 /** A change whose crash points are swept, in a repository of its own for each trial. */
 interface Trial {
@@ -15,23 +15,8 @@ interface Trial {
 type Operation = (client: Client, repository: string) => Promise<Trial>
 
 export const operations: Record<string, Operation> = {
-  async push(client, repository) {
-    const image = makeImage(repository, 'v1', Buffer.alloc(100_000, repository))
-    return {
-      act: () => pushWhole(client, image, 'patch'),
-      done: created,
-      check: (now, acknowledged, found) => inspect(now, image, acknowledged, found),
-    }
-  },
-
-  async 'push in one request each'(client, repository) {
-    const image = makeImage(repository, 'v1', Buffer.alloc(1000, repository))
-    return {
-      act: () => pushWhole(client, image, 'post'),
-      done: created,
-      check: (now, acknowledged, found) => inspect(now, image, acknowledged, found),
-    }
-  },
+  push: pushBy('patch', 100_000),
+  'push in one request each': pushBy('post', 1000),
 
   async 'tag move'(client, repository) {
     const [before, after] = [makeImage(repository, 'v1'), makeImage(repository, 'v2')]
@@ -107,6 +92,18 @@ export const operations: Record<string, Operation> = {
       },
     }
   },
+}
+
+/** A push of an image whose layer has this many bytes, sent this way. */
+function pushBy(way: Way, bytes: number): Operation {
+  return async (client, repository) => {
+    const image = makeImage(repository, 'v1', Buffer.alloc(bytes, repository))
+    return {
+      act: () => pushWhole(client, image, way),
+      done: created,
+      check: (now, acknowledged, found) => inspect(now, image, acknowledged, found),
+    }
+  }
 }
 
 const indexType = imageType.replace('manifest', 'index')
