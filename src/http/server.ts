@@ -120,8 +120,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
     response.writeHead(status, closing || refused ? [...headers, 'Connection', 'close'] : headers)
     if (!message.complete) watchdog.watchBody(message.resume())
-    if (refused || typeof body === 'object') answering.add(message.socket)
-    if (typeof body === 'object') return sendContent(message, response, body)
+    const streamed = typeof body === 'object' && 'content' in body
+    if (refused || streamed) answering.add(message.socket)
+    if (streamed) return sendContent(message, response, body)
     if (refused) return finishRefused(message, response, body)
     response.end(message.method === 'HEAD' ? '' : body, 'latin1')
     return undefined
@@ -173,7 +174,11 @@ function replyOf(error: OciError): HttpReply {
 }
 
 /** Answers a client that still sends, and reads on for a moment: closing over unread bytes resets the connection, answer and all. */
-async function finishRefused(message: IncomingMessage, response: ServerResponse, body = ''): Promise<void> {
+async function finishRefused(
+  message: IncomingMessage,
+  response: ServerResponse,
+  body: string | Buffer = '',
+): Promise<void> {
   response.write(body, 'latin1')
   await finished(message, { signal: AbortSignal.timeout(lingerMs) }).catch(() => undefined) // gone or too long: so be it
   response.end()

@@ -38,11 +38,14 @@ export interface HttpReply {
   status: number
   /** Names and values in turn, as Node sends them with the least work. */
   headers: string[]
-  /** One character a byte, or the part of a content that is sent; the server closes the content. */
-  body: string | ContentRange | undefined
+  /** One character a byte, bytes, or the part of a content that is sent; the server closes the content. */
+  body: string | Buffer | ContentRange | undefined
 }
 
 const baseHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', 'X-Content-Type-Options', 'nosniff']
+
+/** Up to this length a body goes out fastest as text, in one piece with the head. */
+const maxText = 32 << 10
 
 /** Makes an answer. Text and bytes get their Content-Length here; an answer may be kept and sent many times. */
 export function reply(
@@ -55,7 +58,7 @@ export function reply(
   const bytes = body === undefined ? undefined : Buffer.from(body as string)
   if (status !== 204 && status !== 304 && headers['Content-Length'] === undefined)
     all.push('Content-Length', String(bytes?.length ?? 0))
-  return { status, headers: all, body: bytes?.toString('latin1') }
+  return { status, headers: all, body: bytes && bytes.length < maxText ? bytes.toString('latin1') : bytes }
 }
 
 /** One endpoint. `access` is asked before the handler, so no endpoint can forget authorization. */

@@ -2,11 +2,12 @@ import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { HttpRequest } from '../http/types.ts'
 import { mediaTypes } from '../oci/media-types.ts'
+import type { Page } from './ports/metadata.ts'
 import type { RegistryPorts } from './ports/ports.ts'
 
 /** A part of a list, and the `last` that asks for the next part when there is one. */
-export interface Listed<T> {
-  items: T[]
+export interface Listed {
+  items: string[]
   next: string | undefined
 }
 
@@ -18,7 +19,7 @@ const maxIndexBytes = 4_000_000
 /** Lists in byte order, a keyset page at a time: a deep page costs what the first one does. */
 export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
   /** end-8 @throws OciError NAME_UNKNOWN, PAGINATION_NUMBER_INVALID */
-  async function tags(repository: string, query: URLSearchParams): Promise<Listed<string>> {
+  async function tags(repository: string, query: URLSearchParams): Promise<Listed> {
     return paged(query, 'tags', async (page) => {
       const found = await metadata.tags.list(repository, page)
       if (!found) throw new OciError('NAME_UNKNOWN', { detail: { name: repository } })
@@ -27,7 +28,7 @@ export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
   }
 
   /** Docker's `_catalog` @throws OciError PAGINATION_NUMBER_INVALID */
-  async function repositories(query: URLSearchParams): Promise<Listed<string>> {
+  async function repositories(query: URLSearchParams): Promise<Listed> {
     return paged(query, 'repositories', (page) => metadata.repositories.list(page))
   }
 
@@ -41,38 +42,28 @@ export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
     query: URLSearchParams,
   ): Promise<{ index: string; next: string | undefined }> {
     const types = query.getAll('artifactType').filter((type) => type !== '')
-    const { items, next } = await paged(
-      query,
-      'referrers',
-      (page) => metadata.manifests.referrers(repository, subject, types, page),
-      (item) => item.digest,
-    )
-    const sizes = items.map((item) => Buffer.byteLength(item.descriptor))
-    let bytes = 0
-    let fit = 0
-    while (fit < items.length && (fit === 0 || bytes + sizes[fit]! <= maxIndexBytes)) bytes += sizes[fit++]!
-    const descriptors = items.slice(0, fit).map((item) => item.descriptor)
-    return {
-      index: `{"schemaVersion":2,"mediaType":"${mediaTypes.index}","manifests":[${descriptors.join(',')}]}`,
-      next: fit < items.length ? items[fit - 1]!.digest : next,
-    }
+    const page = { limit: limitOf(query, 'referrers'), last: query.get('last') ?? undefined, bytes: maxIndexBytes }
+    const { descriptors, next } = await metadata.manifests.referrers(repository, subject, types, page)
+    return { index: `{"schemaVersion":2,"mediaType":"${mediaTypes.index}","manifests":[${descriptors}]}`, next }
   }
 
   return { tags, repositories, referrers }
 }
 
-async function paged<T>(
+async function paged(
   query: URLSearchParams,
   kind: keyof typeof maxLimits,
-  read: (page: { limit: number; last: string | undefined }) => Promise<T[]>,
-  keyOf: (item: T) => string = String,
-): Promise<Listed<T>> {
+  read: (page: Page) => Promise<string[]>,
+): Promise<Listed> {
+  const limit = limitOf(query, kind)
+  const items = await read({ limit: limit + 1, last: query.get('last') ?? undefined })
+  return { items: items.slice(0, limit), next: items.length > limit ? items[limit - 1] : undefined }
+}
+
+function limitOf(query: URLSearchParams, kind: keyof typeof maxLimits): number {
   const n = query.get('n')
   if (n !== null && !/^\d+$/.test(n)) throw new OciError('PAGINATION_NUMBER_INVALID')
-  const limit = Math.min(n === null ? defaultLimits[kind] : Number(n), maxLimits[kind])
-  const items = await read({ limit: limit + 1, last: query.get('last') ?? undefined })
-  if (items.length <= limit || limit === 0) return { items: items.slice(0, limit), next: undefined }
-  return { items: items.slice(0, limit), next: keyOf(items[limit - 1]!) }
+  return Math.min(n === null ? defaultLimits[kind] : Number(n), maxLimits[kind])
 }
 
 /** The `Link` header (RFC 8288) to the next page of this request, relative so that it survives every proxy; none on the last page. */

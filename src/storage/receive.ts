@@ -1,5 +1,7 @@
+import { writevSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { finished, type Readable } from 'node:stream'
+import { PageCache } from './page-cache.ts'
 
 /** Bytes that all uploads together may hold in memory, and the least and most of it one takes. */
 const memory = 24 << 20
@@ -12,10 +14,13 @@ const worthFreeing = 4096
 type Receive = (file: FileHandle, offset: number, source: Readable, onChunk: (chunk: Buffer) => void) => Promise<number>
 
 /**
- * Writes streams to files: chunks are gathered and written with one call while the next ones arrive, and a stream is paused
- * when its share of the memory is full. The more uploads run at once, the smaller the share.
+ * Writes streams to files: chunks are gathered and written with one call, at once while the page cache takes them, else while
+ * the next ones arrive; a stream is paused when its share of the memory is full. The more uploads run at once, the smaller the
+ * share.
  */
 export function createReceiver(): Receive {
+  // One for all uploads: a disk that is behind is so for each of them, and may hold a writer up for a fifth of a second.
+  const pageCache = new PageCache({ slowMs: 2, least: 32, most: 1024 })
   let active = 0
 
   return function receive(file, offset, source, onChunk) {
@@ -37,6 +42,10 @@ export function createReceiver(): Receive {
         if (failure) reject(failure)
         else resolve(position)
       }
+      function fail(error: unknown): void {
+        failure = error as Error
+        ended = true
+      }
       function onData(chunk: Buffer): void {
         try {
           onChunk(chunk)
@@ -45,28 +54,43 @@ export function createReceiver(): Receive {
         }
         gathered.push(chunk)
         bytes += chunk.length
-        if (isDue() && !writing) void flush()
+        if (isDue() && !writing) write()
         if (bytes >= share() || gathered.length >= maxChunks) source.pause()
+      }
+      function write(): void {
+        if (!pageCache.mayAnswer()) return void flush()
+        try {
+          const written = pageCache.call(() => writevSync(file.fd, gathered, position))
+          wrote(gathered, written)
+        } catch (error) {
+          fail(error)
+          settle()
+        }
       }
       /** Writes all that is gathered until the stream has ended and nothing is left. */
       async function flush(): Promise<void> {
         writing = true
         try {
           while (bytes > 0 && (ended || isDue())) {
-            const [chunks, length] = [gathered, bytes]
+            const chunks = gathered
             gathered = []
-            bytes = 0
-            await writeAll(file, chunks, length, position)
-            chunks.forEach(free)
-            position += length
+            wrote(chunks, (await file.writev(chunks, position)).bytesWritten)
             if (!ended) source.resume()
           }
         } catch (error) {
-          failure = error as Error
-          ended = true
+          fail(error)
         }
         writing = false
         if (ended) settle()
+      }
+      /** A disk that fills up may take a part of the chunks: the rest is gathered again, and writing that fails loudly. */
+      function wrote(chunks: Buffer[], written: number): void {
+        if (chunks === gathered) gathered = []
+        const rest = lengthOf(chunks) === written ? undefined : Buffer.concat(chunks).subarray(written)
+        if (rest) gathered.unshift(rest)
+        else chunks.forEach(free)
+        position += written
+        bytes -= written
       }
 
       source.on('data', onData)
@@ -89,12 +113,8 @@ function free(chunk: Buffer): void {
   if (chunk.buffer instanceof ArrayBuffer && chunk.byteLength === chunk.buffer.byteLength) chunk.buffer.transfer(0)
 }
 
-/** A disk that fills up may take a part of the chunks: the rest must fail loudly, not be left out. */
-async function writeAll(file: FileHandle, chunks: Buffer[], length: number, position: number): Promise<void> {
-  const { bytesWritten } = await file.writev(chunks, position)
-  if (bytesWritten === length) return
-  const rest = Buffer.concat(chunks).subarray(bytesWritten)
-  for (let done = 0; done < rest.length;) {
-    done += (await file.write(rest, done, rest.length - done, position + bytesWritten + done)).bytesWritten
-  }
+function lengthOf(chunks: Buffer[]): number {
+  let length = 0
+  for (const chunk of chunks) length += chunk.length
+  return length
 }

@@ -214,8 +214,15 @@ export function testManifests({ store, reopen, commitBlob, eventsOf, push, now }
 
   describe('referrers', () => {
     const subject = digestOf(Buffer.from('a subject'))
-    const list = (types: string[], page: { limit: number; last?: string } = { limit: 100 }) =>
-      store().manifests.referrers('referrers/m', subject, types, page)
+    const list = async (
+      of: Digest,
+      types: string[] = [],
+      page: { limit?: number; last?: string; bytes?: number } = {},
+    ) => {
+      const all = { limit: 100, bytes: 1e6, ...page }
+      const { descriptors, next } = await store().manifests.referrers('referrers/m', of, types, all)
+      return { found: JSON.parse(`[${descriptors}]`) as { digest: Digest }[], next }
+    }
 
     it('are described in order of digest, in pages, of some types or all', async () => {
       const all: { digest: Digest; artifactType: string | undefined }[] = []
@@ -231,15 +238,30 @@ export function testManifests({ store, reopen, commitBlob, eventsOf, push, now }
       all.sort((a, b) => (a.digest < b.digest ? -1 : 1))
       const digests = (types?: string[]) =>
         all.filter((one) => !types || types.includes(one.artifactType ?? '')).map((one) => one.digest)
-      const found = async (types: string[], page?: { limit: number; last?: string }) =>
-        (await list(types, page)).map((one) => one.digest)
-      assert.deepEqual(await found([]), digests())
-      assert.deepEqual(await found(['a/1']), digests(['a/1']))
-      assert.deepEqual(await found(['a/1', 'a/3', 'a/none']), digests(['a/1', 'a/3']))
-      assert.deepEqual(await found(['a/none']), [])
-      assert.deepEqual(await found([], { limit: 2 }), digests().slice(0, 2))
-      assert.deepEqual(await found([], { limit: 2, last: digests()[1]! }), digests().slice(2, 4))
-      assert.deepEqual(await store().manifests.referrers('referrers/none', subject, [], { limit: 9 }), [])
+      const expect = async (
+        page: Parameters<typeof list>[2],
+        types: string[],
+        digestsFound: Digest[],
+        more = false,
+      ) => {
+        const { found, next } = await list(subject, types, page)
+        assert.deepEqual(
+          found.map((one) => one.digest),
+          digestsFound,
+        )
+        assert.equal(next, more ? digestsFound.at(-1) : undefined)
+      }
+      await expect({}, [], digests())
+      await expect({}, ['a/1'], digests(['a/1']))
+      await expect({}, ['a/1', 'a/3', 'a/none'], digests(['a/1', 'a/3']))
+      await expect({}, ['a/none'], [])
+      await expect({ limit: 2 }, [], digests().slice(0, 2), true)
+      await expect({ limit: 2, last: digests()[1]! }, [], digests().slice(2, 4), true)
+      await expect({ limit: 1, last: digests()[3]! }, [], digests().slice(4))
+      await expect({ limit: 1 }, ['a/1'], digests(['a/1']).slice(0, 1), true)
+      await expect({ limit: 2 }, ['a/1'], digests(['a/1']))
+      await expect({ limit: 0 }, [], [])
+      assert.deepEqual(await list(digestOf(Buffer.from('of nobody'))), { found: [], next: undefined })
     })
 
     it('are given in parts that fit into memory when they are large', async () => {
@@ -248,28 +270,29 @@ export function testManifests({ store, reopen, commitBlob, eventsOf, push, now }
       const pushed: Digest[] = []
       for (let i = 0; i < 7; i++)
         pushed.push(await push(pushOf('referrers/m', `large ${i}`, { subject: own, annotations })))
-      const found: string[] = []
-      while (found.length < pushed.length) {
-        const page = { limit: 1000, last: found.at(-1) }
-        const part = await store().manifests.referrers('referrers/m', own, [], page)
-        assert.ok(
-          part.length >= Math.min(3, pushed.length - found.length) && part.length <= 5,
-          `${part.length} of 4 MB each`,
-        )
-        found.push(...part.map((one) => one.digest))
+      const parts: Digest[][] = []
+      for (let next: string | undefined = ''; next !== undefined;) {
+        const part = await list(own, [], { bytes: 9e6, last: next })
+        parts.push(part.found.map((one) => one.digest))
+        next = part.next
       }
-      assert.deepEqual(found, pushed.toSorted())
+      assert.deepEqual(
+        parts.map((part) => part.length),
+        [2, 2, 2, 1],
+      )
+      assert.deepEqual(parts.flat(), pushed.toSorted())
+      assert.equal((await list(own, [], { bytes: 10 })).found.length, 1, 'one at least')
     })
 
     it('are described by JSON that clients can read', async () => {
       const own = digestOf(Buffer.from('described'))
       const annotations = { key: 'ä "value"' }
       const digest = await push(pushOf('referrers/m', 'whole', { subject: own, artifactType: 'a/b', annotations }))
-      const [found] = await store().manifests.referrers('referrers/m', own, [], { limit: 9 })
+      const { found } = await list(own)
       const expected = { mediaType: mediaTypes.image, digest, size: 5, artifactType: 'a/b', annotations }
-      assert.deepEqual(JSON.parse(found!.descriptor), expected)
+      assert.deepEqual(found, [expected])
       await store().manifests.delete('referrers/m', digest, actor)
-      assert.deepEqual(await store().manifests.referrers('referrers/m', own, [], { limit: 9 }), [])
+      assert.deepEqual(await list(own), { found: [], next: undefined })
     })
   })
 }

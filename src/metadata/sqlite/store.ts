@@ -18,16 +18,13 @@ interface SqliteOptions {
   onEvents?: (events: RegistryEvent[]) => void
 }
 
-interface Referrer {
-  digest: string
-  descriptor: string
+interface ReferrersPart {
+  descriptors: string | null
+  last: string | null
 }
 
 const manifestCacheBytes = 16 << 20
 const tagCacheBytes = 4 << 20
-/** Three times what one answer may hold, so that a part that was cut here is never taken for the last. */
-const maxReferrersLength = 12_000_000
-
 /**
  * Facts in SQLite: one thread writes (`writer.ts`), this one reads. Because no other process writes, manifests and tags may be
  * kept in memory; what a write changed is dropped before the write is acknowledged.
@@ -89,19 +86,15 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
         forget(repository, digest, tags ?? [])
         return tags
       },
-      referrers: async (repository, subject, artifactTypes, { limit, last }) => {
+      async referrers(repository, subject, artifactTypes, { limit, last, bytes }) {
         const types = artifactTypes.length > 0 ? JSON.stringify(artifactTypes) : null
-        const parameters = [repository, subject, last ?? '', types, types, limit] as const
-        const { length } = queries.referrersLength.get(repository, subject) as { length: number }
-        if (length <= maxReferrersLength) return queries.referrers.all(...parameters) as unknown as Referrer[]
-        const found: Referrer[] = []
-        let read = 0
-        for (const row of queries.referrers.iterate(...parameters)) {
-          const referrer = row as unknown as Referrer
-          found.push(referrer)
-          if ((read += referrer.descriptor.length) > maxReferrersLength) break
-        }
-        return found
+        const wanted = { repository, subject, types }
+        const from = { ...wanted, last: last ?? '' }
+        const { total } = queries.referrersTotal.get({ repository, subject }) as { total: number }
+        const count = total <= bytes ? limit : fitting(queries.referrerSizes.iterate({ ...from, limit }), bytes)
+        const part = queries.referrers.get({ ...from, limit: count }) as unknown as ReferrersPart
+        const more = part.last !== null && queries.referrerSizes.get({ ...wanted, last: part.last, limit: 1 })
+        return { descriptors: part.descriptors ?? '', next: more ? part.last! : undefined }
       },
     },
     tags: {
@@ -174,6 +167,11 @@ function syncFolder(path: string): void {
   }
 }
 
+const fromReferrers = `
+  from referrer join repository on repository.id = repository_id
+  where name = :repository and subject = :subject and digest > :last
+    and (:types is null or artifact_type in (select value from json_each(:types)))`
+
 function createQueries(database: DatabaseSync) {
   const sql = (text: string) => database.prepare(text)
   return {
@@ -194,18 +192,30 @@ function createQueries(database: DatabaseSync) {
       select manifest.digest, media_type, content from repository join tag on tag.repository_id = repository.id
       join manifest on manifest.repository_id = repository.id and manifest.digest = tag.digest
       where repository.name = ? and tag.name = ?`),
+    // Joined by the database: a row each, made in JavaScript, takes longer than finding them.
     referrers: sql(`
-      select digest, descriptor from referrer join repository on repository.id = repository_id
-      where name = ? and subject = ? and digest > ? and (? is null or artifact_type in (select value from json_each(?)))
-      order by digest limit ?`),
-    referrersLength: sql(`
-      select total(length(descriptor)) as length from referrer join repository on repository.id = repository_id
-      where name = ? and subject = ?`),
+      select group_concat(descriptor, ',') as descriptors, max(digest) as last from (
+        select digest, descriptor ${fromReferrers} order by digest limit :limit)`),
+    referrerSizes: sql(`select octet_length(descriptor) as size ${fromReferrers} order by digest limit :limit`),
+    referrersTotal: sql(`
+      select total(octet_length(descriptor)) as total from referrer join repository on repository.id = repository_id
+      where name = :repository and subject = :subject`),
     tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
     upload: sql('select id, repository, algorithm from upload where id = ?'),
     oldUploads: sql('select id from upload where started_at < ?'),
     events: sql('select sequence, body from event where sequence > ? order by sequence limit ?'),
   }
+}
+
+/** How many of the rows come to at most `bytes`; one at least. */
+function fitting(rows: Iterable<Record<string, unknown>>, bytes: number): number {
+  let count = 0
+  for (const { size } of rows) {
+    bytes -= Number(size)
+    if (bytes < 0 && count > 0) break
+    count++
+  }
+  return count
 }
 
 function names(rows: Record<string, unknown>[]): string[] {

@@ -68,14 +68,16 @@ export interface MetadataStore {
     push(push: ManifestPush, actor: Actor): Promise<PushOutcome>
     /** Deletes the manifest and every tag on it; gives those tags, or undefined when there is no such manifest. */
     delete(repository: string, digest: Digest, actor: Actor): Promise<string[] | undefined>
-    /** Descriptors, as JSON texts in order of digest, of the manifests with this subject; of `artifactTypes` only, if any are
-     * given. Ends early, but not before 12 MB of descriptors. */
+    /**
+     * The manifests with this subject, of `artifactTypes` only if any are given: their descriptors in order of digest as JSON
+     * texts with commas between them, of `bytes` at most but at least one; `next` is the last of them when more follow.
+     */
     referrers(
       repository: string,
       subject: Digest,
       artifactTypes: string[],
-      page: Page,
-    ): Promise<{ digest: string; descriptor: string }[]>
+      page: Page & { bytes: number },
+    ): Promise<{ descriptors: string; next: string | undefined }>
   }
   tags: {
     /** Undefined when there is no such repository. */
