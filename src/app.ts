@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import type { Configuration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
 import { createHttpServer, type HttpServer } from './http/server.ts'
 import { reply, route } from './http/types.ts'
@@ -13,8 +14,7 @@ import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 
 export interface AppOptions {
-  /** Folder of the storage; our own state lies in `holdfast/` below it. */
-  data: string
+  configuration: Configuration
   log: Log
   clock?: { now(): Date }
   pace?: Partial<Pace>
@@ -27,7 +27,8 @@ export interface App extends HttpServer {
 }
 
 /** The only place that makes the parts and puts them together. */
-export function createApp({ data, log, clock = { now: () => new Date() }, pace }: AppOptions): App {
+export function createApp({ configuration, log, clock = { now: () => new Date() }, pace }: AppOptions): App {
+  const { root: data } = configuration.storage
   const storage = createFilesystem(data)
   const metadata = createSqliteStore({
     folder: join(data, 'holdfast'),
@@ -35,7 +36,7 @@ export function createApp({ data, log, clock = { now: () => new Date() }, pace }
     onEvents: (events) =>
       events.forEach(({ type, at: _at, actor, ...fields }) => log.info(type, { ...fields, address: actor.address })),
   })
-  const features = createFeatures({ storage, metadata, log, clock })
+  const features = createFeatures({ configuration, storage, metadata, log, clock })
   const authorizer = features.find((feature) => feature.authorizer)?.authorizer
   const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
   const registry = createRegistry({
@@ -45,14 +46,14 @@ export function createApp({ data, log, clock = { now: () => new Date() }, pace }
     authorizer,
     ids: { upload: randomUUID },
   })
-  const root = route(
+  const probe = route(
     'GET HEAD',
     '/',
     () => [],
     async () => reply(200, { 'Cache-Control': 'no-cache' }),
   ) // balancers probe it
   const server = createHttpServer({
-    routes: [...registryRoutes(registry), root, ...features.flatMap((feature) => feature.routes ?? [])],
+    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])],
     authenticators: authenticators.length > 0 ? authenticators : undefined,
     authorizer,
     onError: (error, request) =>

@@ -1,76 +1,24 @@
-import { flushCompileCache } from 'node:module'
-import { parseArgs } from 'node:util'
-import { type App, createApp } from './app.ts'
-import { loadSettings } from './config/settings.ts'
-import { createLog } from './platform/log.ts'
+const usage = `Usage: holdfast COMMAND
 
-const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
-
-  CONFIG              a registry:2 configuration file (config.yml)
-  --addr HOST:PORT    where to listen (default 127.0.0.1:5000)
-  --data DIR          where images are kept (default ./data)
+  serve [CONFIG]      start the registry
 `
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { addr: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-  })
-  const [command, file, ...rest] = positionals
-  if (values.help) return void process.stdout.write(usage)
-  if (command !== 'serve' || rest.length > 0) throw new Error(`unknown command "${positionals.join(' ')}"\n\n${usage}`)
-  await serve(await loadSettings({ file, addr: values.addr, data: values.data, env: process.env }))
+/** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
+const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
+  serve: () => import('./commands/serve.ts'),
 }
 
-async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promise<void> {
-  const clock = { now: () => new Date() }
-  const log = createLog(settings.logLevel, (line) => process.stdout.write(line), clock)
-  for (const warning of settings.warnings) log.warn('config', { warning })
-  const app = createApp({ data: settings.data, log, clock })
-  const { host, port } = await listen(app, settings)
-  log.info('registry.listening', { address: `${host.includes(':') ? `[${host}]` : host}:${port}`, data: settings.data })
-  void app.runJobs()
-  // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
-  setTimeout(() => flushCompileCache(), 1000).unref()
-
-  let stoppingSince: number | undefined
-  const stop = (signal: string) => {
-    if (stoppingSince !== undefined) {
-      // Asked twice: do not wait for anyone. At once it is the same request, from the terminal and from the process above.
-      if (clock.now().getTime() - stoppingSince > 1000) process.exit(1)
-      return
-    }
-    stoppingSince = clock.now().getTime()
-    log.info('registry.stopping', { signal })
-    app.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error('registry.stop-failed', { error: String(error) })
-        process.exit(1)
-      },
-    )
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
-}
-
-async function listen(
-  app: App,
-  { host, port }: { host: string; port: number },
-): Promise<{ host: string; port: number }> {
-  try {
-    return await app.listen(host, port)
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-    const reason = code === 'EADDRINUSE' ? 'another program listens there' : String((cause as Error).message)
-    throw new Error(`Cannot listen on ${host}:${port}: ${reason}; choose another address with --addr`, { cause })
-  }
+async function main([name = '', ...args]: string[]): Promise<void> {
+  if (name === '--help' || name === '-h' || name === 'help') return void process.stdout.write(usage)
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!load) throw new Error(`unknown command "${name}"\n\n${usage}`)
+  await (await load()).run(args)
 }
 
 // Whoever read our output may go; the registry stays.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
-main().catch((error: unknown) => {
+main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exit(1)
 })

@@ -1,4 +1,5 @@
 import type { Authenticator, Authorizer } from '../auth/types.ts'
+import type { Configuration } from '../config/configuration.ts'
 import type { Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Log } from '../platform/log.ts'
@@ -8,6 +9,7 @@ import type { StorageDriver } from '../registry/ports/storage.ts'
 
 /** What a feature is given. */
 export interface Platform {
+  configuration: Configuration
   storage: StorageDriver
   metadata: MetadataStore
   log: Log

@@ -4,6 +4,7 @@ import { open, readdir, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, it } from 'node:test'
 import { createApp } from '../../src/app.ts'
+import { configurationFor } from '../support/configuration.ts'
 import { makeTemporaryFolder } from './mounts.ts'
 import { sha256 } from '../support/registry.ts'
 import { type Client, createClient } from './client.ts'
@@ -22,7 +23,7 @@ before(async () => {
   const log = (event: string, fields: Record<string, unknown> = {}) =>
     void logged.push(`${event} ${String(fields.digest)}`)
   app = createApp({
-    data: folder.path,
+    configuration: configurationFor(folder.path),
     log: { debug: log, info: log, warn: log, error: log },
     clock: { now: () => new Date(now) },
   })

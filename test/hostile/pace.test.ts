@@ -7,13 +7,14 @@ import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { configurationFor } from '../support/configuration.ts'
 import { call, digestOf, pathOf, useRegistry } from '../support/client.ts'
 
 // The real parts with a patience that a test can wait for: what is slower than 1,000 bytes a second has about two seconds.
 const data = await mkdtemp(join(tmpdir(), 'holdfast-pace-'))
 const log = createLog('error', () => undefined, { now: () => new Date() })
 const pace = { headersMs: 400, bytesPerSecond: 1000, startSeconds: 1, maxSeconds: 2 }
-const app = createApp({ data, log, pace })
+const app = createApp({ configuration: configurationFor(data), log, pace })
 const { port } = await app.listen('127.0.0.1', 0)
 const url = `http://127.0.0.1:${port}`
 after(async () => {

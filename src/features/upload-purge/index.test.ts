@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, describe, it } from 'node:test'
+import { defaultConfiguration } from '../../config/configuration.ts'
 import { createSqliteStore } from '../../metadata/sqlite/store.ts'
 import { createLog } from '../../platform/log.ts'
 import { uploadPath } from '../../registry/paths.ts'
@@ -22,7 +23,7 @@ after(async () => {
 })
 let logged = ''
 const log = createLog('info', (line) => (logged += line), clock)
-const [job] = uploadPurge({ storage, metadata, clock, log }).jobs!
+const [job] = uploadPurge({ configuration: defaultConfiguration(), storage, metadata, clock, log }).jobs!
 
 async function receive(id: string): Promise<void> {
   await storage.append(uploadPath(id), 0, Readable.from([Buffer.from('bytes')]), () => undefined)

@@ -1,0 +1,76 @@
+import { flushCompileCache } from 'node:module'
+import { parseArgs } from 'node:util'
+import { type App, createApp } from '../app.ts'
+import { defaultConfiguration } from '../config/configuration.ts'
+import { loadSettings } from '../config/settings.ts'
+import { createLog } from '../platform/log.ts'
+
+const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
+
+  CONFIG              a registry:2 configuration file (config.yml)
+  --addr HOST:PORT    where to listen (default 127.0.0.1:5000)
+  --data DIR          where images are kept (default ./data)
+`
+
+/** `holdfast serve`: runs the registry until it is told to stop. */
+export async function run(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { addr: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  })
+  const [file, ...rest] = positionals
+  if (values.help) return void process.stdout.write(usage)
+  if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
+  await serve(await loadSettings({ file, addr: values.addr, data: values.data, env: process.env }))
+}
+
+async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promise<void> {
+  const clock = { now: () => new Date() }
+  const log = createLog(settings.logLevel, (line) => process.stdout.write(line), clock)
+  for (const warning of settings.warnings) log.warn('config', { warning })
+  const configuration = defaultConfiguration()
+  configuration.storage.root = settings.data
+  const app = createApp({ configuration, log, clock })
+  const { host, port } = await listen(app, settings)
+  log.info('registry.listening', { address: `${host.includes(':') ? `[${host}]` : host}:${port}`, data: settings.data })
+  void app.runJobs()
+  // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
+  setTimeout(() => flushCompileCache(), 1000).unref()
+  stopOnSignals(app)
+
+  function stopOnSignals({ close }: App): void {
+    let stoppingSince: number | undefined
+    const stop = (signal: string) => {
+      if (stoppingSince !== undefined) {
+        // Asked twice: do not wait for anyone. At once it is the same request, from the terminal and from the process above.
+        if (clock.now().getTime() - stoppingSince > 1000) process.exit(1)
+        return
+      }
+      stoppingSince = clock.now().getTime()
+      log.info('registry.stopping', { signal })
+      close().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error('registry.stop-failed', { error: String(error) })
+          process.exit(1)
+        },
+      )
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  }
+}
+
+async function listen(
+  app: App,
+  { host, port }: { host: string; port: number },
+): Promise<{ host: string; port: number }> {
+  try {
+    return await app.listen(host, port)
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : ''
+    const reason = code === 'EADDRINUSE' ? 'another program listens there' : String((cause as Error).message)
+    throw new Error(`Cannot listen on ${host}:${port}: ${reason}; choose another address with --addr`, { cause })
+  }
+}

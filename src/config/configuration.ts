@@ -1,0 +1,145 @@
+import type { LogLevel } from '../platform/log.ts'
+
+/**
+ * What the configuration says, read once at the start: every key of registry:2's and registry:3's file that this version honours,
+ * under one name and with its default filled in. Durations are milliseconds. `schema.ts` says where each comes from.
+ */
+export interface Configuration {
+  log: {
+    level: LogLevel
+    formatter: 'text' | 'json' | 'logstash'
+    /** Added to each line of the log. */
+    fields: Record<string, string>
+    /** Whether each request is logged as Combined Log Format on standard output. */
+    access: boolean
+  }
+  http: HttpConfiguration
+  storage: {
+    /** The folder that holds `docker/` and `holdfast/`; a folder that is thrown away with `inmemory`. */
+    root: string
+    inMemory: boolean
+    /** Whether clients may delete. */
+    delete: boolean
+    readOnly: boolean
+    uploadPurge: { enabled: boolean; ageMs: number; intervalMs: number; dryRun: boolean }
+    /** Whether registry:2's tree of links follows every change, so that the volume can be given back at any time. */
+    followTree: boolean
+  }
+  auth: AuthConfiguration | undefined
+  health: HealthConfiguration
+  notifications: {
+    includeReferences: boolean
+    /** The content type registry:2 (v1) or registry:3 (v2) sends. */
+    version: 'v1' | 'v2'
+    endpoints: NotificationEndpoint[]
+  }
+  /** The most entries a page of a list may have. */
+  lists: { catalogMax: number; tagsMax: number }
+  validation: {
+    /** Patterns for the `urls` of layers; undefined: any. */
+    urls: { allow: RegExp[]; deny: RegExp[] } | undefined
+    /** Which children of an index must be there: all, none, or those for one of these platforms. */
+    indexPlatforms: 'all' | 'none' | { architecture: string; os: string }[]
+  }
+}
+
+export interface HttpConfiguration {
+  /** A TCP address or the path of a unix socket. */
+  address: { host: string; port: number } | { path: string }
+  /** Starts and ends with a slash. */
+  prefix: string
+  /** `https://registry.example.com`: what absolute URLs begin with; undefined: as the request came. */
+  origin: string | undefined
+  /** Whether `Location` is a path; it is relative to the request's host otherwise. */
+  relativeUrls: boolean
+  /** How long requests in flight may take when the registry stops. */
+  drainMs: number
+  /** Added to every answer under `/v2/`. */
+  headers: Record<string, string[]>
+  /** Addresses (CIDR) of proxies whose `Forwarded` and `X-Forwarded-*` headers are believed. */
+  trustedProxies: string[]
+  http2: boolean
+  h2c: boolean
+  tls: TlsConfiguration | undefined
+  debug: { address: { host: string; port: number }; metricsPath: string | undefined } | undefined
+}
+
+export interface TlsConfiguration {
+  source:
+    | { certificate: string; key: string }
+    | {
+        /** Let's Encrypt, or another ACME directory. */
+        acme: { directoryUrl: string; hosts: string[]; email: string | undefined; cacheFolder: string }
+      }
+  minVersion: 'TLSv1.2' | 'TLSv1.3'
+  cipherSuites: string[]
+  /** Files with certificates of those who may sign a client's. */
+  clientCas: string[]
+  clientAuth: 'request' | 'require-any' | 'verify-if-given' | 'require-and-verify'
+}
+
+export type AuthConfiguration =
+  | { kind: 'htpasswd'; realm: string; path: string }
+  /** registry:2's own toy: any `Authorization` header passes. */
+  | { kind: 'silly'; realm: string; service: string }
+
+export interface HealthConfiguration {
+  storage: { enabled: boolean; intervalMs: number; threshold: number }
+  /** A file whose presence makes the registry unhealthy. */
+  files: { path: string; intervalMs: number }[]
+  http: {
+    url: string
+    status: number
+    headers: Record<string, string[]>
+    timeoutMs: number
+    intervalMs: number
+    threshold: number
+  }[]
+  tcp: { host: string; port: number; timeoutMs: number; intervalMs: number; threshold: number }[]
+}
+
+export interface NotificationEndpoint {
+  name: string
+  url: string
+  headers: Record<string, string[]>
+  timeoutMs: number
+  threshold: number
+  backoffMs: number
+  ignore: { mediaTypes: string[]; actions: string[] }
+}
+
+const minute = 60_000
+const hour = 60 * minute
+
+/** What holds where nothing is configured: open, on loopback, in `./data`. */
+export function defaultConfiguration(): Configuration {
+  return {
+    log: { level: 'info', formatter: 'text', fields: {}, access: true },
+    http: {
+      address: { host: '127.0.0.1', port: 5000 },
+      prefix: '/',
+      origin: undefined,
+      relativeUrls: true,
+      drainMs: 30_000,
+      headers: {},
+      trustedProxies: [],
+      http2: true,
+      h2c: false,
+      tls: undefined,
+      debug: undefined,
+    },
+    storage: {
+      root: 'data',
+      inMemory: false,
+      delete: true,
+      readOnly: false,
+      uploadPurge: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryRun: false },
+      followTree: true,
+    },
+    auth: undefined,
+    health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
+    notifications: { includeReferences: false, version: 'v2', endpoints: [] },
+    lists: { catalogMax: 1000, tagsMax: 10_000 },
+    validation: { urls: undefined, indexPlatforms: 'all' },
+  }
+}
