@@ -33,10 +33,12 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
   const metadata = createSqliteStore({
     folder: join(data, 'holdfast'),
     clock,
-    onEvents: (events) =>
-      events.forEach(({ type, at: _at, actor, ...fields }) => log.info(type, { ...fields, address: actor.address })),
+    onEvents: (events) => {
+      for (const { type, at: _at, actor, ...fields } of events) log.info(type, { ...fields, address: actor.address })
+      for (const feature of features) feature.onEvents?.(events)
+    },
   })
-  const features = createFeatures({ configuration, storage, metadata, log, clock })
+  const features: ReturnType<typeof createFeatures> = createFeatures({ configuration, storage, metadata, log, clock })
   const authorizer = features.find((feature) => feature.authorizer)?.authorizer
   const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
   const registry = createRegistry({
@@ -70,11 +72,15 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
 
   return {
     metadata,
-    listen: server.listen,
+    async listen(host, port) {
+      for (const feature of features) await feature.start?.()
+      return server.listen(host, port)
+    },
     runJobs: jobs.look,
     async close(graceMs) {
       await server.close(graceMs)
       await jobs.stop()
+      for (const feature of features) await feature.stop?.()
       await metadata.close()
     },
   }

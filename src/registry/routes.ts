@@ -29,8 +29,8 @@ const maxTags = 50
 /** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
 export function registryRoutes({ blobs, uploads, manifests, lists, guards, authorizer, metadata }: Registry): Route[] {
   return [
-    route('GET HEAD', '/v2/', open, async () => json('{}')), // end-1
-    route('GET HEAD', '/v2', open, async () => json('{}')),
+    route('GET HEAD', '/v2/', api, async () => json('{}')), // end-1
+    route('GET HEAD', '/v2', api, async () => json('{}')),
     route('GET HEAD', '/v2/:repository+/manifests/:reference', pull, getManifest), // end-3
     route('GET HEAD', '/v2/:repository+/blobs/:digest', pull, getBlob), // end-2
     route('POST', '/v2/:repository+/blobs/uploads/', push, startUpload), // end-4, end-11
@@ -45,7 +45,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     route('DELETE', '/v2/:repository+/blobs/:digest', remove, deleteBlob), // end-10
     route('GET HEAD', '/v2/:repository+/referrers/:digest', pull, listReferrers), // end-12
     route('GET HEAD', '/v2/_catalog', catalog, listRepositories),
-    route('GET HEAD', '/v2/_oci/ext/discover', open, async () => json(extensions)),
+    route('GET HEAD', '/v2/_oci/ext/discover', api, async () => json(extensions)),
   ]
 
   async function getManifest(request: InRepository<'reference'>): Promise<HttpReply> {
@@ -205,7 +205,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
 const extensions = `{"extensions":[{"name":"_oci","url":"https://github.com/opencontainers/distribution-spec","description":"discovery of extensions","endpoints":["_oci/ext/discover","_catalog"]}]}`
 
 // What a route needs. A name that breaks the grammar is refused here, before anything is looked up.
-const open = (): Access[] => []
+const api = (): Access[] => [{ type: 'registry', name: 'api', action: 'pull' }]
 const catalog = (): Access[] => [{ type: 'registry', name: 'catalog', action: '*' }]
 const pull = ({ params }: InRepository): Access[] => [
   { type: 'repository', name: parseRepository(params.repository), action: 'pull' },
