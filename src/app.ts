@@ -34,7 +34,8 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
     folder: join(data, 'holdfast'),
     clock,
     onEvents: (events) => {
-      for (const { type, at: _at, actor, ...fields } of events) log.info(type, { ...fields, address: actor.address })
+      for (const { type, at: _at, actor, ...fields } of events)
+        if (!type.endsWith('.pulled')) log.info(type, { ...fields, address: actor.address }) // the access log tells of pulls
       for (const feature of features) feature.onEvents?.(events)
     },
   })
@@ -47,6 +48,7 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
     guards: features.flatMap((feature) => feature.guards ?? []),
     authorizer,
     ids: { upload: randomUUID },
+    onPull: features.find((feature) => feature.onPull)?.onPull,
   })
   const probe = route(
     'GET HEAD',

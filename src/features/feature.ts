@@ -3,7 +3,7 @@ import type { Configuration } from '../config/configuration.ts'
 import type { Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Log } from '../platform/log.ts'
-import type { RegistryEvent } from '../registry/ports/events.ts'
+import type { Actor, Happening, RegistryEvent } from '../registry/ports/events.ts'
 import type { Guard } from '../registry/ports/guard.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -28,6 +28,8 @@ export interface Feature {
   jobs?: Job[]
   /** Told about events right after their commit. What must not be missed is read from the log instead, by a cursor. */
   onEvents?(events: RegistryEvent[]): void
+  /** Told about each pull; must not keep it waiting. */
+  onPull?(pull: Happening, actor: Actor): void
   /** Before the first request; what it throws keeps the registry from starting. */
   start?(): Promise<void>
   /** After the last request. */

@@ -27,7 +27,8 @@ const maxManifestBytes = 4 << 20
 const maxTags = 50
 
 /** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
-export function registryRoutes({ blobs, uploads, manifests, lists, guards, authorizer, metadata }: Registry): Route[] {
+export function registryRoutes(registry: Registry): Route[] {
+  const { blobs, uploads, manifests, lists, guards, authorizer, metadata, onPull } = registry
   return [
     route('GET HEAD', '/v2/', api, async () => json('{}')), // end-1
     route('GET HEAD', '/v2', api, async () => json('{}')),
@@ -54,6 +55,11 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     if (guards.length > 0) await ask(guards, 'beforePull', { repository, reference, principal: request.principal })
     const manifest = await manifests.get(repository, reference)
     if (namesEntity(request.headers['if-none-match'], manifest.digest)) return notModified(manifest.digest)
+    if (onPull) {
+      const { digest, mediaType, content } = manifest
+      const tag = 'tag' in reference ? reference.tag : undefined
+      onPull({ type: 'manifest.pulled', repository, digest, mediaType, size: content.length, tag }, actorOf(request))
+    }
     return manifestReply(manifest)
   }
 
@@ -65,10 +71,12 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const unchanged = namesEntity(known, digest)
     if (unchanged || request.method === 'HEAD') {
       const { size } = await blobs.stat(repository, digest)
+      if (!unchanged) onPull?.({ type: 'blob.pulled', repository, digest, size }, actorOf(request))
       return unchanged ? notModified(digest) : blobReply(digest, size)
     }
     const content = await blobs.open(repository, digest)
     const { size } = content
+    onPull?.({ type: 'blob.pulled', repository, digest, size }, actorOf(request))
     const range = parseRange(ifRange === undefined || ifRange === `"${digest}"` ? header : undefined, size)
     if (range !== 'unsatisfiable' && size > 0) return blobReply(digest, size, content, range)
     await content.close()
@@ -82,7 +90,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const mount = query.get('mount')
     if (mount && isDigest(mount)) {
       const sources = await mountSources(request, mount)
-      if (await blobs.mount(repository, mount, sources, actorOf(principal))) return blobCreated(repository, mount)
+      if (await blobs.mount(repository, mount, sources, actorOf(request))) return blobCreated(repository, mount)
     }
     await ask(guards, 'beforeUpload', { repository, principal })
     const digest = query.has('digest') ? parseDigest(query.get('digest')!) : undefined
@@ -91,7 +99,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
       !mount &&
       (lengthOf(request.headers) !== 0 || digest === digestOf(Buffer.alloc(0), algorithmOf(digest)))
     ) {
-      await uploads.push(repository, digest, chunkOf(request), actorOf(principal))
+      await uploads.push(repository, digest, chunkOf(request), actorOf(request))
       return blobCreated(repository, digest)
     }
     const algorithm = query.get('digest-algorithm')
@@ -123,7 +131,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     if (!text)
       throw new OciError('DIGEST_INVALID', { message: 'the digest is missing: close the upload with ?digest=sha256:…' })
     const digest = parseDigest(text)
-    await uploads.finish(upload, digest, chunkOf(request), actorOf(request.principal))
+    await uploads.finish(upload, digest, chunkOf(request), actorOf(request))
     return blobCreated(repository, digest)
   }
 
@@ -154,7 +162,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const content = await readBody(request, maxManifestBytes)
     const { digest, subject } = await manifests.push(
       { repository, content, contentType, digest: given, tags, expects: expectedTag(headers) },
-      actorOf(principal),
+      actorOf(request),
       (pushed) => ask(guards, 'beforePush', { repository, tags, digest: pushed, principal }),
     )
     return reply(201, {
@@ -169,7 +177,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const { repository } = request.params
     const reference = parseReference(request.params.reference)
     await ask(guards, 'beforeDelete', { repository, target: reference, principal: request.principal })
-    await manifests.remove(repository, reference, actorOf(request.principal))
+    await manifests.remove(repository, reference, actorOf(request))
     return reply(202)
   }
 
@@ -177,7 +185,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const { repository } = request.params
     const digest = parseDigest(request.params.digest)
     await ask(guards, 'beforeDelete', { repository, target: { blob: digest }, principal: request.principal })
-    await blobs.remove(repository, digest, actorOf(request.principal))
+    await blobs.remove(repository, digest, actorOf(request))
     return reply(202, { 'Docker-Content-Digest': digest })
   }
 

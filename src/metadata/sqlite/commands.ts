@@ -45,6 +45,8 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
   const removeUpload = sql('delete from upload where id = ?')
   const addEvent = sql('insert into event (at, body) values (?, ?)')
   const removeEvents = sql('delete from event where at < ?')
+  const setCursor = sql('insert or replace into cursor (name, sequence) values (?, ?)')
+  const removeCursor = sql('delete from cursor where name = ?')
   const addJob = sql('insert into job (name, due_at, leased_until) values (?, ?, 0) on conflict do nothing')
   const leaseJob = sql('update job set leased_until = ? where name = ? and due_at <= ? and leased_until <= ?')
   const releaseJob = sql('update job set leased_until = 0, due_at = ? where name = ?')
@@ -151,6 +153,15 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
       removeUpload.run(id)
     },
 
+    recordEvents(happenings: (Happening & { actor: Actor })[], at: number): void {
+      for (const { actor, ...happening } of happenings) record({ at, actor }, happening as Happening)
+    },
+    setCursor(name: string, sequence: number): void {
+      setCursor.run(name, sequence)
+    },
+    deleteCursor(name: string): void {
+      removeCursor.run(name)
+    },
     deleteEventsBefore(moment: number): void {
       removeEvents.run(moment)
     },

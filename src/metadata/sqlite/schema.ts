@@ -74,6 +74,13 @@ const migrations = [
     leased_until integer not null
   ) strict, without rowid;
   `,
+  `
+  -- how far each reader of the events has come
+  create table cursor (
+    name text primary key,
+    sequence integer not null
+  ) strict, without rowid;
+  `,
 ]
 
 /** Brings the database to the present version. @throws when a newer Holdfast wrote it */

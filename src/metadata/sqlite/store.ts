@@ -119,7 +119,15 @@ export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): M
         queries.events
           .all(sequence, limit)
           .map((row) => ({ ...JSON.parse(String(row.body)), sequence: Number(row.sequence) })),
+      last: async () => Number(queries.lastEvent.get()?.sequence ?? 0),
+      record: (happenings) => run('recordEvents', happenings, now()),
       deleteBefore: (moment) => run('deleteEventsBefore', moment.getTime()),
+    },
+    cursors: {
+      get: async (name) => queries.cursor.get(name)?.sequence as number | undefined,
+      set: (name, sequence) => run('setCursor', name, sequence),
+      delete: (name) => run('deleteCursor', name),
+      names: async () => names(queries.cursorNames.all()),
     },
     jobs: {
       claim: (name, leaseSeconds) => run('claimJob', name, now(), leaseSeconds * 1000),
@@ -203,6 +211,9 @@ function createQueries(database: DatabaseSync) {
     tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
     upload: sql('select id, repository, algorithm from upload where id = ?'),
     oldUploads: sql('select id from upload where started_at < ?'),
+    lastEvent: sql("select seq as sequence from sqlite_sequence where name = 'event'"),
+    cursor: sql('select sequence from cursor where name = ?'),
+    cursorNames: sql('select name from cursor order by name'),
     events: sql('select sequence, body from event where sequence > ? order by sequence limit ?'),
   }
 }

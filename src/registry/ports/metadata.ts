@@ -1,7 +1,7 @@
 import type { Algorithm, Digest } from '../../oci/digest.ts'
 import type { ContentReference } from '../../oci/manifest.ts'
 import type { Reference } from '../../oci/reference.ts'
-import type { Actor, RegistryEvent } from './events.ts'
+import type { Actor, Happening, RegistryEvent } from './events.ts'
 
 export interface StoredManifest {
   digest: Digest
@@ -93,7 +93,18 @@ export interface MetadataStore {
   events: {
     /** Events in the order they were committed, after the one with this sequence number. */
     after(sequence: number, limit: number): Promise<(RegistryEvent & { sequence: number })[]>
+    /** The sequence number of the newest event; 0 before the first. */
+    last(): Promise<number>
+    /** Records what changes no state. */
+    record(happenings: (Happening & { actor: Actor })[]): Promise<void>
     deleteBefore(moment: Date): Promise<void>
+  }
+  /** How far each reader of the events has come. */
+  cursors: {
+    get(name: string): Promise<number | undefined>
+    set(name: string, sequence: number): Promise<void>
+    delete(name: string): Promise<void>
+    names(): Promise<string[]>
   }
   jobs: {
     /** Takes the job for `leaseSeconds` if it is due and nobody holds it. */
