@@ -18,6 +18,13 @@ const debianPrograms = {
   crun: ['crun'],
   strace: ['strace'],
   'mkfs.ext4': ['e2fsprogs'],
+  'docker-compose': ['docker-compose'],
+  'docker-registry': ['docker-registry'],
+  htpasswd: ['apache2-utils'],
+  curl: ['curl'],
+  openssl: ['openssl'],
+  script: ['bsdutils'],
+  systemctl: ['systemd'],
 }
 
 // `ownModule`: modules that `go install` cannot resolve by version alone.

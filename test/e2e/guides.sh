@@ -1,46 +1,5 @@
-#!/bin/bash
-# The commands of the guides that people learn registries from, unchanged, with our image under the name registry:2: a real Docker
-# daemon and everything else runs in a network and with a /etc of its own, so that port 5000 and 443 are free and nothing stays.
-# A line that begins with + in the output is a command of a guide.
-set -Eeuo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-
-if [ "${1-}" != inside ]; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  "$root/deploy/docker/context.sh" "$work/context"
-  unshare --net --mount --propagation private bash "$0" inside "$work"
-  exit
-fi
-
-work=$2
-cd "$work"
-export HOME=$work/home DOCKER_HOST=unix://$work/docker.sock DOCKER_BUILDKIT=0
-mkdir -p "$HOME" etc certs/registry.example.com
-ip link set lo up
-printf '127.0.0.1 localhost registry.example.com myregistry.com\n' > etc/hosts
-mount --bind etc/hosts /etc/hosts
-mkdir -p /etc/docker && mount -t tmpfs tmpfs /etc/docker && mkdir /etc/docker/certs.d && mount --bind certs /etc/docker/certs.d
-mkdir -p /auth /mnt/registry && mount -t tmpfs tmpfs /auth && mount -t tmpfs tmpfs /mnt/registry
-printf '{"insecure-registries": ["registry.example.com:5000"]}' > /etc/docker/daemon.json
-
-dockerd --data-root "$work/root" --exec-root "$work/exec" --host "$DOCKER_HOST" --pidfile "$work/pid" \
-  --iptables=false --ip6tables=false --storage-driver=overlay2 > "$work/dockerd.log" 2>&1 &
-daemon=$!
-stop() {
-  docker ps --quiet | xargs --no-run-if-empty docker kill > /dev/null 2>&1 || true
-  kill $daemon 2> /dev/null && wait $daemon || true
-}
-fail() {
-  echo "FAILED: line $1" >&2
-  docker ps --all >&2 || true
-  docker logs "$(docker ps --all --quiet --latest)" >&2 || true
-  tail -20 "$work/dockerd.log" >&2
-}
-trap 'fail $LINENO' ERR
-trap stop EXIT
-for _ in $(seq 150); do docker version > /dev/null 2>&1 && break; sleep 0.1; done
+# The commands of the guides that people learn registries from, unchanged. Run by run.sh; a line that begins with + in the output
+# is a command of a guide.
 
 # Runs a command of a guide as it stands there, with what a person would type at its prompts.
 guide() {
@@ -52,23 +11,7 @@ type_slowly() {
   for line in "$@"; do sleep 0.5; echo "$line"; done
   sleep 1
 }
-must() { "$@" || { echo "FAILED: $*" >&2; false; }; }
-refused() { if "$@" > out 2>&1; then cat out; echo "FAILED: should be refused: $*" >&2; false; fi; }
-ready() {
-  local url=${1:-http://localhost:5000/v2/}
-  for _ in $(seq 100); do curl --silent --output /dev/null --cacert certs/registry.example.com/ca.crt "$url" && return; sleep 0.1; done
-  echo "FAILED: $url does not answer" >&2
-  false
-}
-gone() { docker rm --force "$1" > /dev/null; }
 
-echo "# images"
-"$here/base-image.sh" base sh dash env ls cat stat dirname readlink uname mkdir chown id "$work"/context/opt/holdfast/node_modules/node-linux-*/bin/node
-"$here/base-image.sh" httpd:2 htpasswd
-docker build --tag registry:2 --file "$root/deploy/docker/Dockerfile" --build-arg BASE=base context > build.log 2>&1 || { cat build.log; false; }
-printf 'FROM base\nCOPY hello /hello\nCMD ["cat", "/hello"]\n' > Dockerfile
-echo hello > hello
-printf '*\n!hello\n' > .dockerignore
 guide 'docker build -t myapp:v1.0 .' > /dev/null
 for tag in myapp myapp:1.0 secureapp:1.0 nginx:alpine local-image; do docker tag myapp:v1.0 $tag; done
 
@@ -222,21 +165,3 @@ guide 'docker pull registry.example.com/myimage:v1.0'
 guide 'docker pull --all-tags registry.example.com/myimage'
 guide 'docker logout registry.example.com'
 gone registry
-
-echo "# the container itself"
-must [ "$(docker run --rm registry:2 cat /etc/distribution/config.yml | grep -c 'rootdirectory: /var/lib/registry')" = 1 ]
-docker run --rm registry:2 --help | grep serve > /dev/null
-docker run --rm registry:2 registry config check /etc/docker/registry/config.yml
-mkdir -m 700 owned && chown 1234:1234 owned
-docker run -d -p 5000:5000 --name owned -v "$work/owned:/var/lib/registry" registry:2
-docker run -d -p 5001:5000 --name user --user 4321 --read-only --tmpfs /tmp --tmpfs /var/lib/registry:mode=1777 registry:2
-docker run -d -p 5002:5000 --name fresh registry:2
-for port in 5000 5001 5002; do ready http://localhost:$port/v2/; docker tag myapp localhost:$port/myapp; docker push localhost:$port/myapp > /dev/null; done
-must [ "$(docker top owned -o uid | tail -1 | tr -d ' ')" = 1234 ]
-must [ "$(stat --format %u owned/docker)" = 1234 ]
-must [ "$(docker top user -o uid | tail -1 | tr -d ' ')" = 4321 ]
-must [ "$(docker top fresh -o uid | tail -1 | tr -d ' ')" = 10001 ]
-for name in owned user fresh; do must docker exec $name registry healthcheck; done
-docker kill --signal STOP fresh > /dev/null 2>&1 || true
-gone owned; gone user; gone fresh
-echo "# all of it works"
