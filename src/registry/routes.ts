@@ -155,7 +155,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const { digest, subject } = await manifests.push(
       { repository, content, contentType, digest: given, tags, expects: expectedTag(headers) },
       actorOf(principal),
-      (pushed) => ask(guards, 'beforePush', { repository, tags, digest: pushed, principal }),
+      (pushed, manifest) => ask(guards, 'beforePush', { repository, tags, digest: pushed, manifest, principal }),
     )
     return reply(201, {
       Location: `/v2/${repository}/manifests/${digest}`,

@@ -8,6 +8,8 @@ export interface RegistryPorts {
   storage: StorageDriver
   metadata: MetadataStore
   guards: Guard[]
+  /** The most entries a page of a list may have. */
+  lists?: { catalogMax: number; tagsMax: number }
   authorizer?: Authorizer | undefined
   ids: { upload(): string }
 }
