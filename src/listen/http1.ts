@@ -68,6 +68,7 @@ export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Option
     server,
     take(socket: Socket): void {
       server.emit('connection', socket)
+      socket.resume() // whoever looked at its first bytes paused it
     },
     /** Answers what is in flight or on the wire already, then closes each connection. */
     drain(): void {

@@ -20,8 +20,6 @@ const maxStreams = 250
 const streamWindow = 512 << 10
 const sessionWindow = 8 << 20
 const idleMs = 75_000
-/** A first GOAWAY names no stream, so that what is on the wire already is still taken (RFC 9113 6.8). */
-const noStream = 2 ** 31 - 1
 
 /** HTTP/2 over connections it is given: each request looks to `handle` like one of HTTP/1. */
 export function createHttp2({ handle, lingerMs }: Http2Options) {
@@ -30,7 +28,7 @@ export function createHttp2({ handle, lingerMs }: Http2Options) {
 
   const server = createServer({
     settings: { maxConcurrentStreams: maxStreams, initialWindowSize: streamWindow, maxHeaderListSize: 64 << 10 },
-    maxSessionMemory: 64,
+    maxSessionMemory: 64, // MB
     maxHeaderListPairs: 2000,
   })
   server.on('session', (session) => {
@@ -59,8 +57,7 @@ export function createHttp2({ handle, lingerMs }: Http2Options) {
   }
 
   function closeGracefully(session: Http2Session): void {
-    if (session.destroyed) return
-    session.goaway(constants.NGHTTP2_NO_ERROR, noStream)
+    // GOAWAY tells the client which streams were taken: it may send the others again elsewhere (RFC 9113 6.8).
     setTimeout(() => session.destroyed || session.close(), lingerMs).unref()
   }
 
