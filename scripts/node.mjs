@@ -28,11 +28,11 @@ export function warmUp() {
   const data = mkdtempSync(join(tmpdir(), 'holdfast-'))
   const args = [join(root, 'src/main.ts'), 'serve', '--addr', '127.0.0.1:0', '--data', data]
   const child = spawn(findNode(), args, {
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...cache, REGISTRY_LOG_LEVEL: 'info' },
   })
   const limit = setTimeout(() => child.kill('SIGKILL'), 30_000)
-  child.stdout.on('data', () => child.kill('SIGTERM'))
+  child.stderr.on('data', () => child.kill('SIGTERM')) // it says where it listens
   return new Promise((resolve) =>
     child.on('exit', () => {
       clearTimeout(limit)

@@ -1,35 +1,52 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Configuration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
-import { createHttpServer, type HttpServer } from './http/server.ts'
+import { answerBrokenRequest } from './http/refusal.ts'
+import { createHttpServer, type Handle } from './http/server.ts'
 import { reply, route } from './http/types.ts'
-import type { Pace } from './http/watchdog.ts'
+import { createAddressing } from './listen/addressing.ts'
+import { type Address, createListener } from './listen/listener.ts'
+import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import { createSqliteStore } from './metadata/sqlite/store.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
+import { createMetrics } from './platform/metrics.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
+import { timed } from './storage/timed.ts'
 
 export interface AppOptions {
   configuration: Configuration
   log: Log
   clock?: { now(): Date }
+  /** Where the access log goes; nowhere by default. */
+  writeAccess?: (lines: string) => void
   pace?: Partial<Pace>
 }
 
-export interface App extends HttpServer {
+export interface App {
   metadata: MetadataStore
+  /** Gives the addresses that were bound. @throws Error that says what to do */
+  listen(): Promise<{ address: Address; debug: Address | undefined }>
   /** Runs the jobs that are due. */
   runJobs(): Promise<void>
+  /** Stops accepting, answers what is in flight, then closes; who is still busy after `graceMs` is cut. */
+  close(graceMs?: number): Promise<void>
 }
 
 /** The only place that makes the parts and puts them together. */
-export function createApp({ configuration, log, clock = { now: () => new Date() }, pace }: AppOptions): App {
+export function createApp(options: AppOptions): App {
+  const { configuration, log, clock = { now: () => new Date() }, writeAccess = () => undefined } = options
+  const { http } = configuration
   const { root: data } = configuration.storage
-  const storage = createFilesystem(data)
+  const stopping = new AbortController()
+  const metrics = http.debug?.metricsPath === undefined ? undefined : createMetrics()
+  const files = createFilesystem(data)
+  const storage = metrics ? timed(files, measureStorage(metrics)) : files
   const metadata = createSqliteStore({
     folder: join(data, 'holdfast'),
     clock,
@@ -38,14 +55,19 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
         if (!type.endsWith('.pulled')) log.info(type, { ...fields, address: actor.address }) // the access log tells of pulls
       for (const feature of features) feature.onEvents?.(events)
     },
+    onCommit: metrics && measureCommits(metrics),
   })
-  const features: ReturnType<typeof createFeatures> = createFeatures({ configuration, storage, metadata, log, clock })
+  const features: ReturnType<typeof createFeatures> = createFeatures(
+    { configuration, storage, metadata, log, clock },
+    { stopping: stopping.signal, metrics, writeAccess },
+  )
   const authorizer = features.find((feature) => feature.authorizer)?.authorizer
   const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
   const registry = createRegistry({
     storage,
     metadata,
     guards: features.flatMap((feature) => feature.guards ?? []),
+    lists: configuration.lists,
     authorizer,
     ids: { upload: randomUUID },
     onPull: features.find((feature) => feature.onPull)?.onPull,
@@ -56,17 +78,28 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
     () => [],
     async () => reply(200, { 'Cache-Control': 'no-cache' }),
   ) // balancers probe it
-  const server = createHttpServer({
+  const watchdog = createWatchdog(options.pace)
+  const onError = (error: unknown, message: IncomingMessage) => log.error('request.failed', failureOf(error, message))
+  const handle = createHttpServer({
     routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])],
+    gates: features.flatMap((feature) => feature.gates ?? []),
     authenticators: authenticators.length > 0 ? authenticators : undefined,
     authorizer,
-    onError: (error, request) =>
-      log.error('request.failed', {
-        ...request,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      }),
-    ...(pace && { pace }),
+    observers: features.flatMap((feature) => feature.observers ?? []),
+    addressing: createAddressing(http),
+    watchdog,
+    onError,
   })
+  const listenOn = (where: Parameters<typeof createListener>[0]['http'], served: Handle) =>
+    createListener({ http: where, handle: served, refuse: answerBrokenRequest, pace: watchdog.pace, log, clock })
+  const listener = listenOn(http, handle)
+  const debugRoutes = features.flatMap((feature) => feature.debugRoutes ?? [])
+  const debug =
+    http.debug &&
+    listenOn(
+      { address: http.debug.address, tls: undefined, http2: false, h2c: false },
+      createHttpServer({ routes: debugRoutes, watchdog, onError }),
+    )
   const jobs = createJobs(
     features.flatMap((feature) => feature.jobs ?? []),
     { metadata, log },
@@ -74,16 +107,47 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
 
   return {
     metadata,
-    async listen(host, port) {
+    async listen() {
       for (const feature of features) await feature.start?.()
-      return server.listen(host, port)
+      return { debug: await debug?.listen(), address: await listener.listen() }
     },
     runJobs: jobs.look,
-    async close(graceMs) {
-      await server.close(graceMs)
+    async close(graceMs = http.drainMs) {
+      stopping.abort()
+      await listener.close(graceMs)
+      await debug?.close(0)
+      watchdog.stop()
       await jobs.stop()
       for (const feature of features) await feature.stop?.()
       await metadata.close()
     },
   }
+}
+
+/** A request that failed through us, in the words of registry:2's log. */
+function failureOf(error: unknown, message: IncomingMessage): Record<string, unknown> {
+  return {
+    'http.request.method': message.method,
+    'http.request.uri': message.url,
+    'http.request.remoteaddr': message.socket.remoteAddress,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  }
+}
+
+const quick = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+function measureStorage(metrics: ReturnType<typeof createMetrics>): (action: string, seconds: number) => void {
+  const help = 'The number of seconds that the storage action takes'
+  const tell = metrics.histogram('registry_storage_action_seconds', help, ['action', 'driver'], quick)
+  return (action, seconds) => tell([action, 'filesystem'], seconds)
+}
+
+function measureCommits(metrics: ReturnType<typeof createMetrics>): (seconds: number) => void {
+  const tell = metrics.histogram(
+    'holdfast_database_commit_seconds',
+    'How long a transaction took to the disk',
+    [],
+    quick,
+  )
+  return (seconds) => tell([], seconds)
 }

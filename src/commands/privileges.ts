@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import type { Log } from '../platform/log.ts'
 
 /** The folders that decide whose a volume is: registry:2 may have made them as another user than the one above them. */
-const telling = ['', 'docker', 'docker/registry/v2', 'docker/registry/v2/blobs', 'docker/registry/v2/repositories', 'holdfast']
+const telling = [
+  '',
+  'docker',
+  'docker/registry/v2',
+  'docker/registry/v2/blobs',
+  'docker/registry/v2/repositories',
+  'holdfast',
+]
 
 /**
  * Goes on as the owner of the volume where the process is root, so that a registry in a container need not be. Stays root when
@@ -20,7 +27,10 @@ export function runAsOwner(root: string, files: string[], log: Log): void {
   const [uid, gid] = owner.split(':').map(Number) as [number, number]
   const unreadable = files.find((file) => !canRead(file, uid, gid))
   if (others.length > 0 || unreadable !== undefined) {
-    const reason = unreadable === undefined ? `the volume has several owners: ${owners.join(', ')}` : `${owner} cannot read ${unreadable}`
+    const reason =
+      unreadable === undefined
+        ? `the volume has several owners: ${owners.join(', ')}`
+        : `${owner} cannot read ${unreadable}`
     return log.warn('privileges.kept', { user: 'root', reason })
   }
   process.setgroups!([gid])

@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
 import { type App, createApp } from '../app.ts'
-import { defaultConfiguration } from '../config/configuration.ts'
+import { defaultConfiguration, type HttpConfiguration } from '../config/configuration.ts'
 import { loadSettings } from '../config/settings.ts'
 import { createLog } from '../platform/log.ts'
 
@@ -27,13 +27,15 @@ export async function run(args: string[]): Promise<void> {
 
 async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promise<void> {
   const clock = { now: () => new Date() }
-  const log = createLog(settings.logLevel, (line) => process.stdout.write(line), clock)
+  const log = createLog(settings.logLevel, (line) => process.stderr.write(line), clock)
   for (const warning of settings.warnings) log.warn('config', { warning })
   const configuration = defaultConfiguration()
   configuration.storage.root = settings.data
-  const app = createApp({ configuration, log, clock })
-  const { host, port } = await listen(app, settings)
-  log.info('registry.listening', { address: `${host.includes(':') ? `[${host}]` : host}:${port}`, data: settings.data })
+  configuration.http.address = { host: settings.host, port: settings.port }
+  const app = createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
+  const bound = await listen(app, configuration.http)
+  log.info('registry.listening', { address: nameOf(bound.address), data: settings.data })
+  if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
   // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
   setTimeout(() => flushCompileCache(), 1000).unref()
@@ -62,15 +64,17 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
   }
 }
 
-async function listen(
-  app: App,
-  { host, port }: { host: string; port: number },
-): Promise<{ host: string; port: number }> {
+async function listen(app: App, { address }: HttpConfiguration): ReturnType<App['listen']> {
   try {
-    return await app.listen(host, port)
+    return await app.listen()
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-    const reason = code === 'EADDRINUSE' ? 'another program listens there' : String((cause as Error).message)
-    throw new Error(`Cannot listen on ${host}:${port}: ${reason}; choose another address with --addr`, { cause })
+    if (!(cause instanceof Error && 'syscall' in cause)) throw cause // says what to do already
+    const reason = 'code' in cause && cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message
+    throw new Error(`Cannot listen on ${nameOf(address)}: ${reason}; choose another address with --addr`, { cause })
   }
+}
+
+function nameOf(address: HttpConfiguration['address']): string {
+  if ('path' in address) return address.path
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }

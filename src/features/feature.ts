@@ -1,7 +1,8 @@
 import type { Authenticator, Authorizer } from '../auth/types.ts'
 import type { Configuration } from '../config/configuration.ts'
-import type { Route } from '../http/types.ts'
+import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
 import type { Actor, Happening, RegistryEvent } from '../registry/ports/events.ts'
 import type { Guard } from '../registry/ports/guard.ts'
@@ -17,10 +18,26 @@ export interface Platform {
   clock: { now(): Date }
 }
 
+/** What only features that look after the serving itself are given. */
+export interface Serving {
+  /** Aborted when the registry begins to stop. */
+  stopping: AbortSignal
+  /** Undefined when nobody reads them: then nothing is counted. */
+  metrics: Metrics | undefined
+  /** Where the access log goes. */
+  writeAccess(lines: string): void
+}
+
 /** What a feature plugs in; everything is optional. */
 export interface Feature {
   name: string
   routes?: Route[]
+  /** Endpoints of the debug listener, which is another address than the registry's. */
+  debugRoutes?: Route[]
+  /** Asked of every request. */
+  gates?: Gate[]
+  /** Told of every request. */
+  observers?: Observer[]
   guards?: Guard[]
   authenticators?: Authenticator[]
   /** At most one feature decides who may do what. */
@@ -33,5 +50,5 @@ export interface Feature {
   /** Before the first request; what it throws keeps the registry from starting. */
   start?(): Promise<void>
   /** After the last request. */
-  stop?(): Promise<void>
+  stop?(): Promise<void> | void
 }

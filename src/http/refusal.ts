@@ -25,9 +25,8 @@ export function refuseDoubleHeaders(rawHeaders: string[]): void {
 
 /** Turns whatever was thrown into an answer; what is not the client's doing is reported, and its text kept from the client. */
 export function toOciError(error: unknown, report: (error: unknown) => void): OciError {
-  if (error instanceof OciError && error.status < 500) return error
-  report(error)
   if (error instanceof OciError) return error
+  report(error)
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   switch (code) {
     case 'ENOSPC':

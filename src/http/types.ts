@@ -69,6 +69,38 @@ export interface Route {
   handle(request: HttpRequest): Promise<HttpReply>
 }
 
+/** Asked of every request before who calls: says no by throwing an OciError. */
+export type Gate = (request: HttpRequest) => void
+
+/** How we and our clients are called from outside, where that is not what the connection says. */
+export interface Addressing {
+  /** A request's target without what stands before ours. */
+  target(target: string): string
+  /** The address of who sent the request. */
+  client(message: IncomingMessage): string
+  /** The headers of an answer to the request at `path` as they go out. */
+  headers(message: IncomingMessage, path: string, headers: string[]): string[]
+}
+
+/** A request that was answered, as far as it came. */
+export interface Exchange {
+  request: HttpRequest
+  message: IncomingMessage
+  /** Undefined when there is none at the path. */
+  route: Route | undefined
+  /** What was answered; 499, as nginx and registry:2 have it, when the client did not wait for it. */
+  status: number
+  /** Bytes of the answer's body that were sent. */
+  bytes: number
+  ms: number
+}
+
+/** Told of requests; whoever counts must do it quickly. */
+export interface Observer {
+  started?(route: Route): void
+  answered?(exchange: Exchange): void
+}
+
 type ParamsOf<Pattern extends string> = Pattern extends `${infer Head}/${infer Tail}`
   ? ParamsOf<Head> & ParamsOf<Tail>
   : Pattern extends `:${infer Name}+`

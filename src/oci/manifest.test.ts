@@ -32,6 +32,7 @@ describe('parseManifest', () => {
         { digest, size, kind: 'blob' },
         { digest: two.digest, size: two.size, kind: 'blob' },
       ],
+      urls: [],
     })
   })
 

@@ -12,6 +12,8 @@ export interface Manifest {
   annotations: Record<string, string> | undefined
   /** Content that must be in the repository before the manifest may be: config, layers or blobs, children. */
   references: ContentReference[]
+  /** From where layers may be had instead of the registry. */
+  urls: string[]
 }
 
 export interface ContentReference {
@@ -19,6 +21,15 @@ export interface ContentReference {
   size: number
   /** Children of an index are manifests, or blobs in old build caches (image-spec allows any descriptor). */
   kind: 'blob' | 'child'
+  /** For which machines a child is. */
+  platform?: Platform | undefined
+  /** The manifest is taken also while this is not there. */
+  optional?: boolean
+}
+
+export interface Platform {
+  architecture: unknown
+  os: unknown
 }
 
 // Keys whose meaning depends on case in our reader but not in Go's: "Layers" would be seen by clients and not by us.
@@ -53,7 +64,7 @@ export function parseManifest(content: Uint8Array, contentType: string | undefin
     artifactType,
     subject: subject?.digest,
     annotations,
-    references: referencesOf(document, config),
+    ...contentOf(document, config),
   }
 }
 
@@ -75,22 +86,25 @@ function checkShape(document: JsonObject, kind: ManifestKind): void {
   if (kind === 'index' && document.manifests === undefined) invalid('"manifests" is missing')
 }
 
-function referencesOf(document: JsonObject, config: Descriptor | undefined): ContentReference[] {
+function contentOf(document: JsonObject, config: Descriptor | undefined): Pick<Manifest, 'references' | 'urls'> {
   const layers = [...asDescriptors(document.layers, 'layers'), ...asDescriptors(document.blobs, 'blobs')]
   const children = asDescriptors(document.manifests, 'manifests')
   if (layers.length + children.length > maxDescriptors) invalid(`more than ${maxDescriptors} descriptors`)
   const blobs = layers.filter((layer) => !isNonDistributable(layer.mediaType))
   if (config) blobs.unshift(config)
-  return [
+  const references = [
     ...blobs.map(({ digest, size }) => ({ digest, size, kind: 'blob' as const })),
-    ...children.map(({ digest, size }) => ({ digest, size, kind: 'child' as const })),
+    ...children.map(({ digest, size, platform }) => ({ digest, size, kind: 'child' as const, platform })),
   ]
+  return { references, urls: layers.flatMap((layer) => layer.urls) }
 }
 
 interface Descriptor {
   mediaType: string
   digest: Digest
   size: number
+  urls: string[]
+  platform: Platform | undefined
 }
 
 function asDescriptor(value: Json, where: string): Descriptor {
@@ -102,11 +116,12 @@ function asDescriptor(value: Json, where: string): Descriptor {
   if (typeof digest !== 'string' || !isDigest(digest)) invalid(`"${where}.digest" must be a sha256 or sha512 digest`)
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     invalid(`"${where}.size" must be a whole number of bytes`)
-  if (object.urls !== undefined) asStrings(object.urls, `${where}.urls`)
+  const urls = object.urls === undefined ? [] : asStrings(object.urls, `${where}.urls`)
   if (object.data !== undefined && typeof object.data !== 'string') invalid(`"${where}.data" must be a string`)
   asOptionalMediaType(object.artifactType, `${where}.artifactType`)
   asAnnotations(object.annotations, `${where}.annotations`)
-  return { mediaType, digest, size }
+  const platform = object.platform as unknown as Platform | undefined
+  return { mediaType, digest, size, urls, platform: typeof platform === 'object' ? platform : undefined }
 }
 
 function asDescriptors(value: Json | undefined, where: string): Descriptor[] {
@@ -120,9 +135,10 @@ function asObject(value: Json, where: string): JsonObject {
   return value
 }
 
-function asStrings(value: Json, where: string): void {
+function asStrings(value: Json, where: string): string[] {
   if (!Array.isArray(value) || value.some((item) => typeof item !== 'string'))
     invalid(`"${where}" must be a list of strings`)
+  return value as string[]
 }
 
 function asOptionalMediaType(value: Json | undefined, where: string): string | undefined {

@@ -11,16 +11,18 @@ export interface Listed {
   next: string | undefined
 }
 
-const defaultLimits = { tags: 10_000, repositories: 100, referrers: 1000 }
-const maxLimits = { tags: 10_000, repositories: 1000, referrers: 1000 }
+const usualRepositories = 100
+const maxReferrers = 1000
 // Clients read at most 4 MiB of an index.
 const maxIndexBytes = 4_000_000
 
 /** Lists in byte order, a keyset page at a time: a deep page costs what the first one does. */
-export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
+export function createLists({ metadata, lists }: Pick<RegistryPorts, 'metadata' | 'lists'>) {
+  const { catalogMax, tagsMax } = lists ?? { catalogMax: 1000, tagsMax: 10_000 }
+
   /** end-8 @throws OciError NAME_UNKNOWN, PAGINATION_NUMBER_INVALID */
   async function tags(repository: string, query: URLSearchParams): Promise<Listed> {
-    return paged(query, 'tags', async (page) => {
+    return paged(query, { max: tagsMax }, async (page) => {
       const found = await metadata.tags.list(repository, page)
       if (!found) throw new OciError('NAME_UNKNOWN', { detail: { name: repository } })
       return found
@@ -29,7 +31,7 @@ export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
 
   /** Docker's `_catalog` @throws OciError PAGINATION_NUMBER_INVALID */
   async function repositories(query: URLSearchParams): Promise<Listed> {
-    return paged(query, 'repositories', (page) => metadata.repositories.list(page))
+    return paged(query, { usual: usualRepositories, max: catalogMax }, (page) => metadata.repositories.list(page))
   }
 
   /**
@@ -42,7 +44,8 @@ export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
     query: URLSearchParams,
   ): Promise<{ index: string; next: string | undefined }> {
     const types = query.getAll('artifactType').filter((type) => type !== '')
-    const page = { limit: limitOf(query, 'referrers'), last: query.get('last') ?? undefined, bytes: maxIndexBytes }
+    const last = query.get('last') ?? undefined
+    const page = { limit: limitOf(query, { max: maxReferrers }), last, bytes: maxIndexBytes }
     const { descriptors, next } = await metadata.manifests.referrers(repository, subject, types, page)
     return { index: `{"schemaVersion":2,"mediaType":"${mediaTypes.index}","manifests":[${descriptors}]}`, next }
   }
@@ -50,20 +53,22 @@ export function createLists({ metadata }: Pick<RegistryPorts, 'metadata'>) {
   return { tags, repositories, referrers }
 }
 
-async function paged(
-  query: URLSearchParams,
-  kind: keyof typeof maxLimits,
-  read: (page: Page) => Promise<string[]>,
-): Promise<Listed> {
-  const limit = limitOf(query, kind)
+/** How many entries a page has when the client does not say, and at most. */
+interface Limits {
+  usual?: number
+  max: number
+}
+
+async function paged(query: URLSearchParams, limits: Limits, read: (page: Page) => Promise<string[]>): Promise<Listed> {
+  const limit = limitOf(query, limits)
   const items = await read({ limit: limit + 1, last: query.get('last') ?? undefined })
   return { items: items.slice(0, limit), next: items.length > limit ? items[limit - 1] : undefined }
 }
 
-function limitOf(query: URLSearchParams, kind: keyof typeof maxLimits): number {
+function limitOf(query: URLSearchParams, { usual, max }: Limits): number {
   const n = query.get('n')
   if (n !== null && !/^\d+$/.test(n)) throw new OciError('PAGINATION_NUMBER_INVALID')
-  return Math.min(n === null ? defaultLimits[kind] : Number(n), maxLimits[kind])
+  return Math.min(n === null ? (usual ?? max) : Number(n), max)
 }
 
 /** The `Link` header (RFC 8288) to the next page of this request, relative so that it survives every proxy; none on the last page. */

@@ -1,6 +1,6 @@
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { parseManifest } from '../oci/manifest.ts'
+import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Actor } from './ports/events.ts'
 import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
@@ -17,7 +17,7 @@ export interface ManifestRequest {
 }
 
 /** Manifests, byte for byte, and the tags that point to them. */
-export function createManifests({ metadata }: Pick<RegistryPorts, 'metadata'>) {
+export function createManifests({ metadata, guards }: Pick<RegistryPorts, 'metadata' | 'guards'>) {
   /** end-3 @throws OciError MANIFEST_UNKNOWN, whether repository or manifest is missing: neither shows what else exists */
   async function get(repository: string, reference: Reference): Promise<StoredManifest> {
     const manifest = await metadata.manifests.find(repository, reference)
@@ -32,13 +32,17 @@ export function createManifests({ metadata }: Pick<RegistryPorts, 'metadata'>) {
   async function push(
     request: ManifestRequest,
     actor: Actor,
-    beforePush: (digest: Digest) => Promise<void>,
+    beforePush: (digest: Digest, manifest: Manifest) => Promise<void>,
   ): Promise<{ digest: Digest; subject: Digest | undefined }> {
     const { repository, content, tags, expects } = request
     const digest = digestOf(content, request.digest && algorithmOf(request.digest))
     if (request.digest && request.digest !== digest) throw new OciError('DIGEST_INVALID', { detail: { digest } })
-    const { mediaType, artifactType, subject, annotations, references } = parseManifest(content, request.contentType)
-    await beforePush(digest)
+    const parsed = parseManifest(content, request.contentType)
+    await beforePush(digest, parsed)
+    const { mediaType, artifactType, subject, annotations } = parsed
+    const references = parsed.references.map((reference) =>
+      guards.some((guard) => guard.mayMiss?.(reference)) ? { ...reference, optional: true } : reference,
+    )
     const manifest = { digest, mediaType, content }
     const outcome = await metadata.manifests.push(
       { repository, manifest, tags, artifactType, subject, annotations, references, expects },

@@ -56,9 +56,9 @@ export function registryRoutes(registry: Registry): Route[] {
     const manifest = await manifests.get(repository, reference)
     if (namesEntity(request.headers['if-none-match'], manifest.digest)) return notModified(manifest.digest)
     if (onPull) {
-      const { digest, mediaType, content } = manifest
+      const { content, ...rest } = manifest
       const tag = 'tag' in reference ? reference.tag : undefined
-      onPull({ type: 'manifest.pulled', repository, digest, mediaType, size: content.length, tag }, actorOf(request))
+      onPull({ type: 'manifest.pulled', repository, ...rest, size: content.length, tag }, actorOf(request))
     }
     return manifestReply(manifest)
   }
@@ -163,7 +163,7 @@ export function registryRoutes(registry: Registry): Route[] {
     const { digest, subject } = await manifests.push(
       { repository, content, contentType, digest: given, tags, expects: expectedTag(headers) },
       actorOf(request),
-      (pushed) => ask(guards, 'beforePush', { repository, tags, digest: pushed, principal }),
+      (pushed, manifest) => ask(guards, 'beforePush', { repository, tags, digest: pushed, manifest, principal }),
     )
     return reply(201, {
       Location: `/v2/${repository}/manifests/${digest}`,

@@ -27,7 +27,8 @@ before(async () => {
     log: { debug: log, info: log, warn: log, error: log },
     clock: { now: () => new Date(now) },
   })
-  const { port } = await app.listen('127.0.0.1', 0)
+  const { address } = await app.listen()
+  const { port } = address as { port: number }
   client = createClient(`http://127.0.0.1:${port}`)
 })
 after(async () => {

@@ -15,7 +15,8 @@ const data = await mkdtemp(join(tmpdir(), 'holdfast-pace-'))
 const log = createLog('error', () => undefined, { now: () => new Date() })
 const pace = { headersMs: 400, bytesPerSecond: 1000, startSeconds: 1, maxSeconds: 2 }
 const app = createApp({ configuration: configurationFor(data), log, pace })
-const { port } = await app.listen('127.0.0.1', 0)
+const { address } = await app.listen()
+const { port } = address as { port: number }
 const url = `http://127.0.0.1:${port}`
 after(async () => {
   await app.close(0)

@@ -7,6 +7,7 @@ export function configurationFor(
 ): Configuration {
   const configuration = defaultConfiguration()
   configuration.storage.root = root
+  configuration.http.address = { host: '127.0.0.1', port: 0 }
   change(configuration)
   return configuration
 }

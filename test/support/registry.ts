@@ -69,7 +69,7 @@ function listening(child: ChildProcess, output: () => string): Promise<number> {
       clearTimeout(timeout)
       resolve(Number(port))
     }
-    child.stdout?.on('data', look)
+    child.stderr?.on('data', look)
     child.once('exit', () => {
       clearTimeout(timeout)
       reject(new Error(`The server ended: ${output()}`))

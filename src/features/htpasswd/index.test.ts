@@ -19,9 +19,11 @@ const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:
 async function start(path: string, data: string) {
   const configuration = defaultConfiguration()
   configuration.storage.root = data
+  configuration.http.address = { host: '127.0.0.1', port: 0 }
   configuration.auth = { kind: 'htpasswd', realm: 'the "realm"', path }
   const app = createApp({ configuration, log, clock: { now: () => new Date(time) } })
-  const { port } = await app.listen('127.0.0.1', 0)
+  const { address } = await app.listen()
+  const port = 'port' in address ? address.port : 0
   const get = (authorization?: string, url = '/v2/') =>
     fetch(`http://127.0.0.1:${port}${url}`, authorization === undefined ? {} : { headers: { authorization } })
   return { app, get, status: async (authorization?: string, url?: string) => (await get(authorization, url)).status }

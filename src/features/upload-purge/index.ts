@@ -2,17 +2,21 @@ import { uploadPath, uploadsPath } from '../../registry/paths.ts'
 import type { Feature, Platform } from '../feature.ts'
 
 const day = 86_400_000
-/** As registry:2: an upload nobody finished in a week is given up. */
-const maxAge = 7 * day
 /** Bytes without a session are what a crash or a broken single-request push left; none of those takes a day to end. */
 const orphanAge = day
 
 /** Removes uploads nobody finishes, session and bytes, and bytes no session knows. */
-export function uploadPurge({ storage, metadata, clock, log }: Platform): Feature {
+export function uploadPurge({ configuration, storage, metadata, clock, log }: Platform): Feature {
+  const { enabled, ageMs, intervalMs, dryRun } = configuration.storage.uploadPurge
+
   async function purge(signal: AbortSignal): Promise<void> {
     const now = clock.now().getTime()
-    for (const id of await metadata.uploads.startedBefore(new Date(now - maxAge))) {
+    for (const id of await metadata.uploads.startedBefore(new Date(now - ageMs))) {
       if (signal.aborted) return
+      if (dryRun) {
+        log.info('upload.would-be-purged', { upload: id })
+        continue
+      }
       await metadata.uploads.delete(id)
       await storage.delete(uploadPath(id))
       log.info('upload.purged', { upload: id })
@@ -20,9 +24,10 @@ export function uploadPurge({ storage, metadata, clock, log }: Platform): Featur
     for (const { name, modifiedAt } of await storage.list(uploadsPath)) {
       if (signal.aborted) return
       if (modifiedAt.getTime() > now - orphanAge || (await metadata.uploads.find(name))) continue
-      await storage.delete(uploadPath(name))
-      log.info('upload.orphan-purged', { upload: name })
+      if (!dryRun) await storage.delete(uploadPath(name))
+      log.info(dryRun ? 'upload.orphan-would-be-purged' : 'upload.orphan-purged', { upload: name })
     }
   }
-  return { name: 'upload-purge', jobs: [{ name: 'upload-purge', everySeconds: 3600, run: purge }] }
+  const job = { name: 'upload-purge', everySeconds: intervalMs / 1000, run: purge }
+  return { name: 'upload-purge', jobs: enabled ? [job] : [] }
 }

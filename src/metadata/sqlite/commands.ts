@@ -74,11 +74,11 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
         return { outcome: 'precondition-failed' }
     }
     const missing = new Set<Digest>()
-    for (const { digest, size, kind } of push.references) {
+    for (const { digest, size, kind, optional } of push.references) {
       const child = repository && kind === 'child' ? manifestSize.get(repository, digest) : undefined
       const found = child ?? (repository ? linkedSize.get(repository, digest) : undefined)
-      if (!found) missing.add(digest)
-      else if (found.size !== size) return { outcome: 'wrong-size', digest, size: Number(found.size) }
+      if (!found && !optional) missing.add(digest)
+      else if (found && found.size !== size) return { outcome: 'wrong-size', digest, size: Number(found.size) }
     }
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }

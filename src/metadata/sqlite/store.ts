@@ -16,6 +16,8 @@ interface SqliteOptions {
   clock: { now(): Date }
   /** Told about events right after their commit; what must not be missed is read from the log instead. */
   onEvents?: (events: RegistryEvent[]) => void
+  /** Told how long each transaction took, from its commands to its being on the disk. */
+  onCommit?: ((seconds: number) => void) | undefined
 }
 
 interface ReferrersPart {
@@ -30,13 +32,13 @@ const tagCacheBytes = 4 << 20
  * kept in memory; what a write changed is dropped before the write is acknowledged.
  * @throws when another process holds the folder
  */
-export function createSqliteStore({ folder, clock, onEvents }: SqliteOptions): MetadataStore {
+export function createSqliteStore({ folder, clock, onEvents, onCommit }: SqliteOptions): MetadataStore {
   mkdirSync(folder, { recursive: true })
   const lock = lockFolder(folder)
   const path = join(folder, 'holdfast.db')
   const database = openWithReserve(folder, () => openDatabase(path))
   for (const name of [folder, dirname(folder), dirname(dirname(folder))]) syncFolder(name) // the store's own names
-  const { run, close } = createWriter(path, (events) => onEvents?.(events))
+  const { run, close } = createWriter(path, (events) => onEvents?.(events), onCommit)
   const cachedManifests = createByteCache<StoredManifest>(manifestCacheBytes)
   const cachedTags = createByteCache<Digest>(tagCacheBytes)
   const queries = createQueries(database)

@@ -29,22 +29,26 @@ export type Run = <Name extends keyof Commands>(
 export function createWriter(
   path: string,
   onEvents: (events: RegistryEvent[]) => void,
+  onCommit?: (seconds: number) => void,
 ): { run: Run; close(): Promise<void> } {
   const worker = new Worker(new URL(import.meta.resolve('./writer-thread.ts')), { workerData: path })
   let waiting: Waiting[] = []
   let committing: Waiting[] = []
+  let begun = 0
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
 
   function flush(): void {
     if (committing.length > 0 || waiting.length === 0) return
     committing = waiting
     waiting = []
+    if (onCommit) begun = performance.now()
     worker.postMessage(committing.map(({ name, args }) => [name, args]))
   }
 
   worker.on('message', ({ results, events }: BatchResult) => {
     const done = committing
     committing = []
+    onCommit?.((performance.now() - begun) / 1000)
     if (events.length > 0) onEvents(events)
     for (const [index, command] of done.entries()) {
       const result = results[index]!

@@ -9,6 +9,8 @@ export interface RegistryPorts {
   storage: StorageDriver
   metadata: MetadataStore
   guards: Guard[]
+  /** The most entries a page of a list may have. */
+  lists?: { catalogMax: number; tagsMax: number }
   authorizer?: Authorizer | undefined
   ids: { upload(): string }
   /** Told about each pull; must not keep it waiting. */

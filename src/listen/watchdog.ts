@@ -17,6 +17,7 @@ const tickSeconds = 1
 interface Watched {
   message: IncomingMessage
   response: ServerResponse | undefined
+  connection: unknown
   credit: number
   moved: number
 }
@@ -29,18 +30,26 @@ interface Watched {
 export function createWatchdog(pace: Partial<Pace> = {}) {
   const settings = { ...defaults, ...pace }
   const watched = new Map<IncomingMessage, Watched>()
-  const timer = setInterval(() => watched.forEach(check), tickSeconds * 1000).unref()
+  const timer = setInterval(() => watched.size > 0 && tick(), tickSeconds * 1000).unref()
 
-  function watch(message: IncomingMessage, response?: ServerResponse): void {
-    watched.set(message, { message, response, credit: settings.startSeconds, moved: movedBytes(message) })
+  /** Many streams share an HTTP/2 connection: each has its part of what that moved. */
+  function tick(): void {
+    const sharing = new Map<unknown, number>()
+    for (const { connection } of watched.values()) sharing.set(connection, (sharing.get(connection) ?? 0) + 1)
+    for (const entry of watched.values()) check(entry, sharing.get(entry.connection)!)
   }
 
-  function check(entry: Watched): void {
+  function watch(message: IncomingMessage, response?: ServerResponse): void {
+    const connection = 'connection' in message.socket ? message.socket.connection : message.socket
+    watched.set(message, { message, response, connection, credit: settings.startSeconds, moved: movedBytes(message) })
+  }
+
+  function check(entry: Watched, sharing: number): void {
     const { message, response } = entry
     const done = message.complete && (!response || response.writableFinished)
     if (done || message.socket.destroyed) return void watched.delete(message)
     const moved = movedBytes(message)
-    const earned = (moved - entry.moved) / settings.bytesPerSecond
+    const earned = (moved - entry.moved) / settings.bytesPerSecond / sharing
     entry.moved = moved
     // While we are the slow side (storage, or nothing left to read) the client owes nothing.
     const owes = response

@@ -1,0 +1,81 @@
+import { access } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { once } from 'node:events'
+import { Readable, Writable } from 'node:stream'
+import type { HealthConfiguration } from '../../config/configuration.ts'
+import type { StorageDriver } from '../../registry/ports/storage.ts'
+import type { Check } from './checks.ts'
+
+const defaultTimeoutMs = 5000
+/** A disk that takes longer is no better than none. */
+const storageTimeoutMs = 10_000
+const probePath = 'holdfast/health-probe'
+
+/** The checks that are configured, under registry:2's names. */
+export function configuredChecks({ storage, files, http, tcp }: HealthConfiguration, driver: StorageDriver): Check[] {
+  const checks: Check[] = []
+  if (storage.enabled) checks.push({ name: 'storagedriver_filesystem', ...storage, run: () => probeStorage(driver) })
+  for (const { path, intervalMs } of files)
+    checks.push({ name: path, intervalMs, threshold: 1, run: () => probeFile(path) })
+  for (const check of http) checks.push({ ...check, name: check.url, run: () => probeHttp(check) })
+  for (const check of tcp) checks.push({ ...check, name: `${check.host}:${check.port}`, run: () => probeTcp(check) })
+  return checks
+}
+
+/** Writes, sees and reads a few bytes. */
+async function probeStorage(driver: StorageDriver): Promise<void> {
+  const content = Buffer.from('still here')
+  const probe = async () => {
+    await driver.delete(probePath)
+    await driver.append(probePath, 0, Readable.from([content]), () => undefined)
+    if ((await driver.stat(probePath))?.size !== content.length) throw new Error('what was written is not there')
+    const stored = await driver.open(probePath)
+    const read: Buffer[] = []
+    const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (read.push(Buffer.from(chunk)), done()) })
+    await stored?.sendTo(sink, { first: 0, last: content.length - 1 })
+    await stored?.close()
+    if (!Buffer.concat(read).equals(content)) throw new Error('other bytes are read than were written')
+    await driver.delete(probePath)
+  }
+  // Where the error says a path, the path is not for everyone who may see the state.
+  await within(storageTimeoutMs, probe()).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`the storage fails: ${error.code ?? error.message}`, { cause: error })
+  })
+}
+
+async function probeFile(path: string): Promise<void> {
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  )
+  if (isThere) throw new Error('file exists')
+}
+
+async function probeHttp({ url, status, headers, timeoutMs }: HealthConfiguration['http'][number]): Promise<void> {
+  const pairs = Object.entries(headers).flatMap(([name, values]) =>
+    values.map((value): [string, string] => [name, value]),
+  )
+  const signal = AbortSignal.timeout(timeoutMs || defaultTimeoutMs)
+  const answer = await fetch(url, { method: 'HEAD', headers: pairs, signal }).catch((cause: unknown) => {
+    throw new Error('downstream service does not answer', { cause })
+  })
+  if (answer.status !== status)
+    throw new Error(`downstream service returned unexpected status: ${answer.status}, expected ${status}`)
+}
+
+async function probeTcp({ host, port, timeoutMs }: HealthConfiguration['tcp'][number]): Promise<void> {
+  const socket = connect({ host, port })
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs || defaultTimeoutMs) })
+  } catch (cause) {
+    throw new Error(`connection to ${host}:${port} failed`, { cause })
+  } finally {
+    socket.destroy()
+  }
+}
+
+function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${ms / 1000} s`)), ms)
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer))
+}

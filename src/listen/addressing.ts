@@ -1,0 +1,156 @@
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+import type { HttpConfiguration } from '../config/configuration.ts'
+
+/** What a trusted proxy says of the request it forwards. */
+interface Forwarded {
+  client?: string | undefined
+  proto?: string | undefined
+  host?: string | undefined
+}
+
+/**
+ * How the registry and its clients are called from outside: the prefix of our paths, absolute URLs, and what trusted proxies
+ * say. Undefined when nothing of it is configured, so that a request costs nothing more.
+ */
+export function createAddressing(http: HttpConfiguration) {
+  const { prefix, origin, relativeUrls, headers: more, trustedProxies } = http
+  const added = Object.entries(more).flatMap(([name, values]) => values.map((value) => checked(name, value)))
+  const absolute = origin !== undefined || !relativeUrls
+  if (prefix === '/' && !absolute && added.length === 0 && trustedProxies.length === 0) return undefined
+  const isTrusted = trustOf(trustedProxies)
+  const outside = prefix.slice(0, -1)
+
+  function forwardedOf(message: IncomingMessage): Forwarded {
+    const { remoteAddress } = message.socket
+    return remoteAddress !== undefined && isTrusted(remoteAddress) ? readForwarded(message, isTrusted) : {}
+  }
+
+  function baseOf(message: IncomingMessage): string {
+    if (origin !== undefined) return origin
+    const { proto, host } = forwardedOf(message)
+    const scheme = proto ?? ('encrypted' in message.socket && message.socket.encrypted ? 'https' : 'http')
+    const name = host ?? message.headers.host ?? ''
+    return isHost(name) ? `${scheme}://${name}` : '' // relative rather than something a client was made to say
+  }
+
+  function urlsOf(message: IncomingMessage, headers: string[]): string[] {
+    const base = absolute ? baseOf(message) : ''
+    const changed = [...headers]
+    for (let i = 0; i < changed.length; i += 2) {
+      if (changed[i] === 'Location') changed[i + 1] = `${base}${outside}${changed[i + 1]}`
+      if (changed[i] === 'Link') changed[i + 1] = `<${base}${outside}${changed[i + 1]!.slice(1)}`
+    }
+    return changed
+  }
+
+  /** What the answer says itself stays. */
+  function withAdded(headers: string[]): string[] {
+    const own = new Set(headers.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
+    return [...headers, ...added.filter(([name]) => !own.has(name.toLowerCase())).flat()]
+  }
+
+  return {
+    /** The target without the prefix; without it there is nothing below `/v2/`. */
+    target(target: string): string {
+      if (outside === '') return target
+      if (target.startsWith(`${prefix}v2`)) return target.slice(outside.length)
+      return target.startsWith('/v2') ? '/not-below-the-prefix' : target
+    },
+    client(message: IncomingMessage): string {
+      return forwardedOf(message).client ?? plainAddress(message.socket.remoteAddress ?? '')
+    },
+    headers(message: IncomingMessage, path: string, headers: string[]): string[] {
+      const located = outside !== '' || absolute ? headers.includes('Location') || headers.includes('Link') : false
+      const own = located ? urlsOf(message, headers) : headers
+      return added.length > 0 && path.startsWith('/v2') ? withAdded(own) : own
+    },
+  }
+}
+
+/** @throws Error when no answer could carry the header */
+function checked(name: string, value: string): [name: string, value: string] {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    return [name, value]
+  } catch (cause) {
+    throw new Error(`Cannot use http.headers "${name}: ${value}": ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Reads `Forwarded` (RFC 7239) where it is there, else the `X-` headers that came before it. */
+function readForwarded({ headers }: IncomingMessage, isTrusted: (address: string) => boolean): Forwarded {
+  const steps = list(headers.forwarded).map(parseStep)
+  if (steps.length > 0) {
+    const client = clientOf(
+      steps.map((step) => addressOf(step.for ?? '')),
+      isTrusted,
+    )
+    return { client, proto: protoOf(steps[0]!.proto), host: steps[0]!.host }
+  }
+  const real = addressOf(text(headers['x-real-ip']))
+  return {
+    client: clientOf(list(headers['x-forwarded-for']).map(addressOf), isTrusted) ?? (isIP(real) ? real : undefined),
+    proto: protoOf(list(headers['x-forwarded-proto'])[0]),
+    host: list(headers['x-forwarded-host'])[0],
+  }
+}
+
+/** Each proxy adds at the end whom it heard: the last one that is none of ours is the client, what stands before is hearsay. */
+function clientOf(addresses: string[], isTrusted: (address: string) => boolean): string | undefined {
+  const heard = addresses.toReversed()
+  const client = heard.find((address) => !isIP(address) || !isTrusted(address)) ?? heard.at(-1)
+  return client !== undefined && isIP(client) ? client : undefined
+}
+
+function parseStep(step: string): Record<string, string> {
+  const pairs = step.split(';').map((pair) => /^\s*(\w+)\s*=\s*"?([^"]*?)"?\s*$/.exec(pair))
+  return Object.fromEntries(pairs.flatMap((match) => (match ? [[match[1]!.toLowerCase(), match[2]!]] : [])))
+}
+
+/** The address of `1.2.3.4:567`, `[::1]:567` or a bare one. */
+function addressOf(node: string): string {
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(node)?.[1]
+  return plainAddress(bracketed ?? (/^\d+\.\d+\.\d+\.\d+:\d+$/.test(node) ? node.slice(0, node.indexOf(':')) : node))
+}
+
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+}
+
+function protoOf(proto: string | undefined): string | undefined {
+  const name = proto?.toLowerCase()
+  return name === 'http' || name === 'https' ? name : undefined
+}
+
+function isHost(host: string): boolean {
+  return /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)
+}
+
+function text(header: string | string[] | undefined): string {
+  return header === undefined ? '' : String(header).trim()
+}
+
+function list(header: string | string[] | undefined): string[] {
+  return header === undefined
+    ? []
+    : String(header)
+        .split(',')
+        .map((item) => item.trim())
+        .filter(Boolean)
+}
+
+function trustOf(proxies: string[]): (address: string) => boolean {
+  const trusted = new BlockList()
+  for (const proxy of proxies) {
+    const [address = '', bits] = proxy.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) trusted.addAddress(address, family)
+    else trusted.addSubnet(address, Number(bits), family)
+  }
+  return (address) => {
+    const plain = plainAddress(address)
+    return isIP(plain) !== 0 && trusted.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4')
+  }
+}

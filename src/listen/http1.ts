@@ -1,0 +1,93 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Handle } from './listener.ts'
+
+interface Connection {
+  /** Requests that came and are not answered yet. */
+  busy: number
+  /** Ends with the last of them. */
+  last: Promise<void>
+  response: ServerResponse | undefined
+}
+
+export interface Http1Options {
+  handle: Handle
+  /** Answers what the parser refused. */
+  refuse(error: Error & { code?: string }, socket: Socket): void
+  headersMs: number
+  lingerMs: number
+}
+
+/** HTTP/1.1 over connections that the server accepts itself or is given by `take`. */
+export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Options) {
+  const connections = new Map<Socket, Connection>()
+  let closing = false
+
+  const server = createServer({
+    requestTimeout: 0, // a layer may take hours: the watchdog guards the rate instead
+    headersTimeout: headersMs,
+    connectionsCheckingInterval: Math.min(2000, headersMs),
+    keepAliveTimeout: 75_000, // longer than the idle time of usual load balancers
+    maxHeaderSize: 64 << 10,
+    highWaterMark: 64 << 10,
+  })
+  server.on('request', (message, response) => queue(message, response, false))
+  server.on('checkContinue', (message, response) => queue(message, response, true))
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, { busy: 0, last: Promise.resolve(), response: undefined })
+    socket.once('close', () => connections.delete(socket))
+  })
+  server.on('clientError', (error, socket: Socket) => {
+    // A refusal among the bytes of an answer would be taken for content, and one after the last answer for another.
+    const response = connections.get(socket)?.response
+    if (response?.headersSent && !(response.writableEnded && response.shouldKeepAlive)) socket.destroySoon()
+    else refuse(error, socket)
+  })
+
+  /** Serves the requests of one connection one after the other: who pipelines may rely on their order (RFC 9112 9.3.2). */
+  function queue(message: IncomingMessage, response: ServerResponse, expecting: boolean): void {
+    const connection = connections.get(message.socket)
+    if (!connection) return // closed already
+    const serveNow = () => serve(connection, message, response, expecting)
+    connection.last = connection.busy++ === 0 ? serveNow() : connection.last.then(serveNow)
+  }
+
+  async function serve(connection: Connection, message: IncomingMessage, response: ServerResponse, expecting: boolean) {
+    connection.response = response
+    if (closing) response.shouldKeepAlive = false
+    await handle(message, response, expecting)
+    connection.busy--
+    if (closing) closeWhenIdle(message.socket) // an answer's head may have gone out before the stop and kept the connection
+  }
+
+  function closeWhenIdle(socket: Socket): void {
+    setTimeout(() => connections.get(socket)?.busy === 0 && socket.destroySoon(), lingerMs).unref()
+  }
+
+  return {
+    server,
+    take(socket: Socket): void {
+      server.emit('connection', socket)
+      socket.resume() // whoever looked at its first bytes paused it
+    },
+    /** Answers what is in flight or on the wire already, then closes each connection. */
+    drain(): void {
+      closing = true
+      for (const [socket, { response }] of connections) {
+        if (response && !response.headersSent) response.shouldKeepAlive = false
+        closeWhenIdle(socket)
+      }
+    },
+    cut(): void {
+      for (const socket of connections.keys()) socket.destroy()
+    },
+    stop(): void {
+      server.close() // ends http's own timer
+    },
+  }
+}
+
+/** Without a listening socket of its own http starts no timer, and would wait for slow headers for ever. */
+export function watchHeaders(server: Server): void {
+  server.emit('listening')
+}
