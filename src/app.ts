@@ -1,17 +1,21 @@
 import { randomUUID } from 'node:crypto'
+import { uptime } from 'node:os'
 import { join } from 'node:path'
 import type { Configuration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
 import { createHttpServer, type HttpServer } from './http/server.ts'
 import { reply, route } from './http/types.ts'
 import type { Pace } from './http/watchdog.ts'
-import { createSqliteStore } from './metadata/sqlite/store.ts'
+import { createSqliteStore, type SqliteStore } from './metadata/sqlite/store.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
+import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
+import type { StorageDriver } from './registry/ports/storage.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
+import { createVolume } from './volume/volume.ts'
 
 export interface AppOptions {
   configuration: Configuration
@@ -28,14 +32,17 @@ export interface App extends HttpServer {
 
 /** The only place that makes the parts and puts them together. */
 export function createApp({ configuration, log, clock = { now: () => new Date() }, pace }: AppOptions): App {
-  const { root: data } = configuration.storage
-  const storage = createFilesystem(data)
-  const metadata = createSqliteStore({
-    folder: join(data, 'holdfast'),
+  const { storage, store } = openStores({
+    configuration,
     clock,
-    onEvents: (events) =>
-      events.forEach(({ type, at: _at, actor, ...fields }) => log.info(type, { ...fields, address: actor.address })),
+    onEvents(events) {
+      events.forEach(({ type, at: _at, actor, ...fields }) => log.info(type, { ...fields, address: actor.address }))
+      volume.notice()
+    },
   })
+  const bootedAt = new Date(clock.now().getTime() - uptime() * 1000)
+  const volume = createVolume({ storage, store, log, clock, bootedAt, follow: configuration.storage.followTree })
+  const { metadata } = volume
   const features = createFeatures({ configuration, storage, metadata, log, clock })
   const authorizer = features.find((feature) => feature.authorizer)?.authorizer
   const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
@@ -70,12 +77,35 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
 
   return {
     metadata,
-    listen: server.listen,
+    async listen(...address) {
+      const bound = await server.listen(...address)
+      volume.start()
+      return bound
+    },
     runJobs: jobs.look,
     async close(graceMs) {
       await server.close(graceMs)
       await jobs.stop()
+      await volume.stop()
       await metadata.close()
     },
   }
+}
+
+interface StoreOptions {
+  configuration: Configuration
+  clock: { now(): Date }
+  onEvents?: (events: RegistryEvent[]) => void
+  /** Begins with an empty database and keeps the one that is there under another name. */
+  anew?: boolean
+}
+
+/** Opens what a registry keeps. @throws when another process has it open */
+function openStores({ configuration, ...options }: StoreOptions): {
+  storage: StorageDriver
+  store: SqliteStore
+} {
+  const { root } = configuration.storage
+  const store = createSqliteStore({ folder: join(root, 'holdfast'), ...options })
+  return { storage: createFilesystem(root), store }
 }

@@ -17,9 +17,10 @@ export function uploadPurge({ storage, metadata, clock, log }: Platform): Featur
       await storage.delete(uploadPath(id))
       log.info('upload.purged', { upload: id })
     }
-    for (const { name, modifiedAt } of await storage.list(uploadsPath)) {
+    for (const name of await storage.list(uploadsPath)) {
       if (signal.aborted) return
-      if (modifiedAt.getTime() > now - orphanAge || (await metadata.uploads.find(name))) continue
+      const found = await storage.stat(uploadPath(name))
+      if (!found || found.modifiedAt.getTime() > now - orphanAge || (await metadata.uploads.find(name))) continue
       await storage.delete(uploadPath(name))
       log.info('upload.orphan-purged', { upload: name })
     }

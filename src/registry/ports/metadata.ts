@@ -83,6 +83,8 @@ export interface MetadataStore {
     /** Undefined when there is no such repository. */
     list(repository: string, page: Page): Promise<string[] | undefined>
     delete(repository: string, tag: string, actor: Actor): Promise<boolean>
+    /** Every digest the tag pointed to since it was last deleted, with the last time it began to; the newest first. */
+    history(repository: string, tag: string): Promise<{ digest: Digest; at: Date }[]>
   }
   uploads: {
     create(upload: Upload): Promise<void>
@@ -93,7 +95,12 @@ export interface MetadataStore {
   events: {
     /** Events in the order they were committed, after the one with this sequence number. */
     after(sequence: number, limit: number): Promise<(RegistryEvent & { sequence: number })[]>
+    /** Keeps what a cursor has yet to pass. */
     deleteBefore(moment: Date): Promise<void>
+    /** How far a reader of the log has come, and when it said so; undefined for one that never did. */
+    cursor(name: string): Promise<{ sequence: number; movedAt: Date } | undefined>
+    /** A negative sequence stands for a reader that has stopped: it keeps no events. */
+    moveCursor(name: string, sequence: number): Promise<void>
   }
   jobs: {
     /** Takes the job for `leaseSeconds` if it is due and nobody holds it. */
