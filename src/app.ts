@@ -40,8 +40,14 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
       volume.notice()
     },
   })
-  const bootedAt = new Date(clock.now().getTime() - uptime() * 1000)
-  const volume = createVolume({ storage, store, log, clock, bootedAt, follow: configuration.storage.followTree })
+  const volume = createVolume({
+    storage,
+    store,
+    log,
+    clock,
+    bootedAt: bootedAt(clock),
+    follow: configuration.storage.followTree,
+  })
   const { metadata } = volume
   const features = createFeatures({ configuration, storage, metadata, log, clock })
   const authorizer = features.find((feature) => feature.authorizer)?.authorizer
@@ -92,6 +98,11 @@ export function createApp({ configuration, log, clock = { now: () => new Date() 
   }
 }
 
+/** When this machine started. */
+export function bootedAt(clock: { now(): Date }): Date {
+  return new Date(clock.now().getTime() - uptime() * 1000)
+}
+
 interface StoreOptions {
   configuration: Configuration
   clock: { now(): Date }
@@ -101,7 +112,7 @@ interface StoreOptions {
 }
 
 /** Opens what a registry keeps. @throws when another process has it open */
-function openStores({ configuration, ...options }: StoreOptions): {
+export function openStores({ configuration, ...options }: StoreOptions): {
   storage: StorageDriver
   store: SqliteStore
 } {

@@ -46,6 +46,8 @@ export interface VolumeFacts {
    * names it.
    */
   dropBlob(digest: Digest, since: number): Promise<boolean>
+  /** Corrects the size of a blob. */
+  resizeBlob(digest: Digest, size: number): Promise<void>
   /** Sequence number of the last event there was; 0 before the first. */
   lastEvent(): number
   /** Sequence number of the last event kept that happened before the moment; 0 when there is none. */

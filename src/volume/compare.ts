@@ -7,6 +7,7 @@ import type { StorageDriver } from '../registry/ports/storage.ts'
 import { readDocument } from './document.ts'
 import {
   currentLink,
+  isEmptyDigest,
   isTag,
   layerLink,
   layersPath,
@@ -104,6 +105,7 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       const target = own ? digest : parseLink(await storage.get(path))
       const data = own ?? (target && (await storage.stat(blobPath(target))))
       if (!data || !target) return // a link that leads nowhere: the blob is unknown
+      if (data.size === 0 && !isEmptyDigest(digest)) return // what a crash left of a write
       if (target !== digest && !digest.startsWith('sha512:')) return
       if (target !== digest) difference.aliases.push({ digest, target })
       found.blobs.push({ digest, size: data.size, storedAt: data.modifiedAt.getTime() })

@@ -1,4 +1,4 @@
-import { type Algorithm, algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.ts'
+import { type Algorithm, algorithmOf, type Digest, digestOf, hexOf, isDigest } from '../oci/digest.ts'
 import { isRepository } from '../oci/reference.ts'
 
 // registry:2's tree of links, below the root of the storage:
@@ -52,3 +52,7 @@ export function isTag(name: string): boolean {
 export function mayHoldRepository(name: string): boolean {
   return isRepository(name)
 }
+
+/** Whether content of no bytes is what the digest names. */
+export const isEmptyDigest = (digest: Digest) =>
+  digest === digestOf(Buffer.alloc(0)) || digest === digestOf(Buffer.alloc(0), 'sha512')

@@ -1,5 +1,4 @@
 import { type FoundManifest, registry2, type VolumeFacts } from '../metadata/volume-facts.ts'
-import type { Log } from '../platform/log.ts'
 import { blobPath } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -27,17 +26,15 @@ export interface ReconcileDeps {
   metadata: Pick<MetadataStore, 'blobs' | 'manifests' | 'tags'>
   facts: VolumeFacts
   writer: TreeWriter
-  log: Log
+  onUnreadable(path: string, error: unknown): void
 }
 
 const portion = 500
 
 /** Brings tree and database of one repository into agreement; `counts` grows by what was done. */
-export function createReconciliation({ storage, metadata, facts, writer, log }: ReconcileDeps) {
+export function createReconciliation({ storage, metadata, facts, writer, onUnreadable }: ReconcileDeps) {
   const reader = createTreeReader(storage)
   const counts: Counts = { repositories: 0, blobs: 0, manifests: 0, tags: 0, removed: 0 }
-  const onUnreadable = (path: string, error: unknown) =>
-    log.error('volume.unreadable', { path, error: error instanceof Error ? error.message : String(error) })
   const compare = createComparison({ storage, reader, facts, manifests: metadata.manifests, onUnreadable })
 
   async function reconcile(
@@ -106,7 +103,7 @@ export function createReconciliation({ storage, metadata, facts, writer, log }: 
     for (const { digest } of found.blobs) await writer.removeLayer(repository, digest, now)
   }
 
-  return { reconcile, compare, reader, counts, onUnreadable }
+  return { reconcile, compare, reader, counts }
 }
 
 function* portionsOf<T>(items: T[]): Generator<T[]> {

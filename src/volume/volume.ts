@@ -5,7 +5,7 @@ import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createFollower, cursorName, settleMs } from './follow.ts'
 import { createGate } from './gate.ts'
-import { blobsPath } from './layout.ts'
+import { lostBlobs } from './lost-blobs.ts'
 import { createBreath } from './read.ts'
 import { createReconciliation } from './reconcile.ts'
 import { assess, isTreeGone, notFollowed, type State } from './state.ts'
@@ -24,7 +24,6 @@ interface Deps {
 
 const cursorMs = 30_000
 const progressMs = 10_000
-const pageSize = 500
 
 /**
  * Keeps registry:2's tree of links and the database alike, so that a volume is taken over in place and can be given back: at
@@ -34,13 +33,9 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   const facts = store.volume
   const writer = createTreeWriter(storage)
   const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
-  const { reconcile, reader, counts, onUnreadable } = createReconciliation({
-    storage,
-    metadata: store,
-    facts,
-    writer,
-    log,
-  })
+  const onUnreadable = (path: string, error: unknown) =>
+    log.error('volume.unreadable', { path, error: error instanceof Error ? error.message : String(error) })
+  const { reconcile, reader, counts } = createReconciliation({ storage, metadata: store, facts, writer, onUnreadable })
   const reconciled = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   let waiting = 0
@@ -123,7 +118,10 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
         told = performance.now()
         log.info('volume.reconciling', { done: index + 1, of: all.size })
       }
-      counts.removed += await dropLostBlobs()
+      for await (const { digest, since } of lostBlobs(storage, store, breathe)) {
+        if (stopping.signal.aborted) return
+        if (await facts.dropBlob(digest, since)) counts.removed++
+      }
       if (stopping.signal.aborted) return
       log.info('volume.reconciled', { mode: state.mode, ...counts, ms: Math.round(performance.now() - started) })
     }
@@ -132,24 +130,6 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     if (!follow && !isGone) await store.events.moveCursor(cursorName, notFollowed)
     isPassed = !isGone
     await moveCursor()
-  }
-
-  /** Blobs whose bytes another registry's garbage collector took. */
-  async function dropLostBlobs(): Promise<number> {
-    let dropped = 0
-    if ((await storage.list(blobsPath)).length === 0) return 0
-    for (let last = ''; !stopping.signal.aborted;) {
-      const since = facts.lastEvent()
-      const blobs = await store.blobs.list({ last, limit: pageSize })
-      for (const { digest } of blobs) {
-        const data = await storage.stat(blobPath(digest)).catch(() => 'unreadable')
-        if (data === undefined && (await facts.dropBlob(digest, since))) dropped++
-        await breathe()
-      }
-      if (blobs.length < pageSize) break
-      last = blobs.at(-1)!.digest
-    }
-    return dropped
   }
 
   /** Stores how far the tree surely follows: what was written lately may not be on the disk. */

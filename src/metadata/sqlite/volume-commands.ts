@@ -27,6 +27,7 @@ export function createVolumeCommands(database: DatabaseSync, ensureRepository: S
   const holders = sql('select name from blob_link join repository on repository.id = repository_id where digest = ?')
   const removeLinks = sql('delete from blob_link where digest = ?')
   const removeBlob = sql('delete from blob where digest = ?')
+  const resizeBlob = sql('update blob set size = ? where digest = ?')
   const setCursor = sql('insert or replace into cursor (name, sequence, moved_at) values (?, ?, ?)')
 
   return {
@@ -55,6 +56,10 @@ export function createVolumeCommands(database: DatabaseSync, ensureRepository: S
       for (const { name } of holders.all(digest)) record({ type: 'blob.deleted', repository: String(name), digest })
       removeLinks.run(digest)
       return removeBlob.run(digest).changes > 0
+    },
+
+    resizeBlob(digest: Digest, size: number): void {
+      resizeBlob.run(size, digest)
     },
 
     moveCursor(name: string, sequence: number, now: number): void {

@@ -68,6 +68,7 @@ export function createVolumeFacts({ database, run, now, forget }: Deps): VolumeF
       )
     },
     dropBlob: (digest, since) => run('dropBlob', digest, since, { at: now(), actor: registry2 }),
+    resizeBlob: (digest, size) => run('resizeBlob', digest, size),
     lastEvent: () => Number(lastEvent.get()?.seq ?? 0),
     lastEventBefore: (moment) => Number(lastEventBefore.get(moment.getTime())?.sequence ?? 0),
   }
