@@ -32,6 +32,7 @@ const goPrograms = [
   { name: 'crane', module: 'github.com/google/go-containerregistry', package: 'cmd/crane', version: 'v0.22.1' },
   { name: 'regctl', module: 'github.com/regclient/regclient', package: 'cmd/regctl', version: 'v0.11.7' },
   { name: 'oras', module: 'oras.land/oras', package: 'cmd/oras', version: 'v1.3.3', ownModule: true },
+  { name: 'registry', module: 'github.com/distribution/distribution/v3', package: 'cmd/registry', version: 'v3.0.0' },
   { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
 ]
 

@@ -1,11 +1,15 @@
 const usage = `Usage: holdfast COMMAND
 
   serve [CONFIG]      start the registry
+  fsck [CONFIG]       check a volume nobody serves, and mend it with --repair
+  reindex [CONFIG]    make the database of a volume anew from its files
 `
 
 /** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
 const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   serve: () => import('./commands/serve.ts'),
+  fsck: () => import('./commands/fsck.ts'),
+  reindex: () => import('./commands/reindex.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<void> {
@@ -20,5 +24,5 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exit(1)
+  process.exit(error instanceof Error && 'exitCode' in error ? Number(error.exitCode) : 1)
 })

@@ -39,7 +39,7 @@ export function createEndpoint(options: EndpointOptions) {
   /** Takes up where it stopped; a new endpoint begins with what happens from now on. */
   async function start(): Promise<void> {
     const known = await metadata.cursors.get(cursor)
-    done = stored = known ?? (await metadata.events.last())
+    done = stored = known?.sequence ?? (await metadata.events.last())
     if (known === undefined) await metadata.cursors.set(cursor, done)
     running = run().catch((error: unknown) => {
       if (!stopping.signal.aborted) log.error('notification.failed', { endpoint: endpoint.name, error: String(error) })

@@ -83,6 +83,8 @@ export interface MetadataStore {
     /** Undefined when there is no such repository. */
     list(repository: string, page: Page): Promise<string[] | undefined>
     delete(repository: string, tag: string, actor: Actor): Promise<boolean>
+    /** Every digest the tag pointed to since it was last deleted, with the last time it began to; the newest first. */
+    history(repository: string, tag: string): Promise<{ digest: Digest; at: Date }[]>
   }
   uploads: {
     create(upload: Upload): Promise<void>
@@ -97,11 +99,13 @@ export interface MetadataStore {
     last(): Promise<number>
     /** Records what changes no state. */
     record(happenings: (Happening & { actor: Actor })[]): Promise<void>
+    /** Keeps what a cursor has yet to pass. */
     deleteBefore(moment: Date): Promise<void>
   }
   /** How far each reader of the events has come. */
   cursors: {
-    get(name: string): Promise<number | undefined>
+    get(name: string): Promise<{ sequence: number; movedAt: Date } | undefined>
+    /** A negative sequence stands for a reader that has stopped: it keeps no events. */
     set(name: string, sequence: number): Promise<void>
     delete(name: string): Promise<void>
     names(): Promise<string[]>
