@@ -19,7 +19,7 @@ export function createFeatures(platform: Platform, serving: Serving): Feature[] 
     silly(platform),
     maintenance(platform),
     manifestRules(platform),
-    notifications(platform),
+    notifications(platform, serving),
     uploadPurge(platform),
     eventRetention(platform),
     scrub(platform),

@@ -1,8 +1,10 @@
+import { STATUS_CODES } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NotificationEndpoint } from '../../config/configuration.ts'
 import type { Log } from '../../platform/log.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { Counts } from './counts.ts'
 import { envelopeOf, type Lookups, type Notification, notificationsOf, type Source } from './envelope.ts'
 
 interface EndpointOptions {
@@ -15,6 +17,7 @@ interface EndpointOptions {
   source: Source
   log: Log
   clock: { now(): Date }
+  counts: Counts | undefined
 }
 
 type LoggedEvent = RegistryEvent & { sequence: number }
@@ -29,7 +32,7 @@ const giveUpMs = 7 * 86_400_000
  * `threshold` failures; after a crash it may be told twice, under the same id.
  */
 export function createEndpoint(options: EndpointOptions) {
-  const { endpoint, cursor, contentType, metadata, lookups, source, log, clock } = options
+  const { endpoint, cursor, contentType, metadata, lookups, source, log, clock, counts } = options
   const stopping = new AbortController()
   let wake = Promise.withResolvers<void>()
   let failures = 0
@@ -39,7 +42,9 @@ export function createEndpoint(options: EndpointOptions) {
   /** Takes up where it stopped; a new endpoint begins with what happens from now on. */
   async function start(): Promise<void> {
     const known = await metadata.cursors.get(cursor)
-    done = stored = known?.sequence ?? (await metadata.events.last())
+    const last = await metadata.events.last()
+    done = stored = known?.sequence ?? last
+    counts?.pending([endpoint.name], last - done)
     if (known === undefined) await metadata.cursors.set(cursor, done)
     running = run().catch((error: unknown) => {
       if (!stopping.signal.aborted) log.error('notification.failed', { endpoint: endpoint.name, error: String(error) })
@@ -55,6 +60,7 @@ export function createEndpoint(options: EndpointOptions) {
         await tell(event)
         if (stopping.signal.aborted) return
         done = event.sequence
+        counts?.pending([endpoint.name], -1)
       }
       await keepPlace()
       if (events.length === 0) await wake.promise
@@ -72,6 +78,7 @@ export function createEndpoint(options: EndpointOptions) {
     const notifications = await notificationsOf(event, lookups)
     for (const [place, notification] of notifications.entries()) {
       if (isIgnored(notification)) continue
+      counts?.events(['Events', endpoint.name])
       const body = envelopeOf(notification, event, place, source)
       while (!stopping.signal.aborted && !(await deliver(body, event))) {
         if (failures >= endpoint.threshold)
@@ -94,12 +101,15 @@ export function createEndpoint(options: EndpointOptions) {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(endpoint.timeoutMs)])
       const reply = await fetch(endpoint.url, { method: 'POST', headers, body, signal })
       await reply.body?.cancel()
-      if (reply.status < 200 || reply.status >= 400) throw new Error(`status ${reply.status}`)
+      counts?.status([`${reply.status} ${STATUS_CODES[reply.status] ?? ''}`, endpoint.name])
+      if (reply.status < 200 || reply.status >= 400) throw new NotTaken(`status ${reply.status}`)
       if (failures >= endpoint.threshold) log.info('notification.recovered', { endpoint: endpoint.name })
       failures = 0
+      counts?.events(['Successes', endpoint.name])
       return true
     } catch (error) {
       if (stopping.signal.aborted) return false
+      counts?.events([error instanceof NotTaken ? 'Failures' : 'Errors', endpoint.name])
       if (++failures === endpoint.threshold)
         log.warn('notification.backing-off', { endpoint: endpoint.name, error: reasonOf(error) })
       if (clock.now().getTime() - Date.parse(at) < giveUpMs) return false
@@ -110,8 +120,11 @@ export function createEndpoint(options: EndpointOptions) {
 
   return {
     start,
-    /** Something happened. */
-    wake: () => wake.resolve(),
+    /** So many things happened. */
+    wake(count: number) {
+      counts?.pending([endpoint.name], count)
+      wake.resolve()
+    },
     async stop() {
       stopping.abort()
       wake.resolve()
@@ -120,6 +133,9 @@ export function createEndpoint(options: EndpointOptions) {
     },
   }
 }
+
+/** The endpoint answered, but not that it took the notification. */
+class NotTaken extends Error {}
 
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Error

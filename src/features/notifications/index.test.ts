@@ -103,12 +103,19 @@ describe('notifications', () => {
     configuration.notifications.endpoints = endpoints
     change(configuration)
     const app = createApp({ configuration, log })
-    const { address } = await app.listen()
+    const { address, debug } = await app.listen()
     const port = 'port' in address ? address.port : 0
     const url = `http://127.0.0.1:${port}`
     const call = async (method: string, path: string, headers: Record<string, string> = {}) =>
       (await fetch(`${url}/v2/${path}`, { method, headers })).arrayBuffer()
-    return { app, url, host: `127.0.0.1:${port}`, call, data }
+    return {
+      app,
+      debug: debug && 'port' in debug ? `http://127.0.0.1:${debug.port}` : '',
+      url,
+      host: `127.0.0.1:${port}`,
+      call,
+      data,
+    }
   }
 
   it('tell what registry:2 tells, in its order and words', async () => {
@@ -253,9 +260,14 @@ describe('notifications', () => {
     await dead.close()
   })
 
-  it('are sent again under the same id when the endpoint did not take them', async () => {
+  it('are sent again under the same id when the endpoint did not take them, and counted', async () => {
     receiver.status = 'silent'
-    const { app, url } = await start([endpointOf(receiver.url, { timeoutMs: 100, backoffMs: 10 })])
+    const { app, url, debug } = await start(
+      [endpointOf(receiver.url, { timeoutMs: 100, backoffMs: 10 })],
+      ({ http }) => {
+        http.debug = { address: { host: '127.0.0.1', port: 0 }, metricsPath: '/metrics' }
+      },
+    )
     await pushImage(url, 'a/b', 'v1', [])
     await receiver.triedTimes(5)
     receiver.status = 200
@@ -265,6 +277,16 @@ describe('notifications', () => {
       ['push', 'push'],
     )
     assert.ok(logged.includes('notification.recovered'))
+    const text = await (await fetch(`${debug}/metrics`)).text()
+    const lines = text.split('\n')
+    const value = (series: string) =>
+      Number(lines.find((line) => line.startsWith(`${series} `))?.slice(series.length + 1))
+    const events = (type: string) => value(`registry_notifications_events_total{type="${type}",endpoint="receiver"}`)
+    assert.equal(events('Events'), 2)
+    assert.equal(events('Successes'), 2)
+    assert.ok(events('Errors') >= 5)
+    assert.equal(value('registry_notifications_status_total{code="200 OK",endpoint="receiver"}'), 2)
+    assert.ok(value('registry_notifications_pending_total{endpoint="receiver"}') <= 1)
     await app.close(0)
   })
 })

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
-import type { Feature, Platform } from '../feature.ts'
+import type { Feature, Platform, Serving } from '../feature.ts'
+import { createCounts } from './counts.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { Lookups } from './envelope.ts'
 
@@ -13,7 +14,7 @@ const gatherMs = 200
  * registry:2's webhooks. They are read from the event log: a push does not wait for them, and a restart loses none. Pulls are
  * recorded there only when an endpoint wants to know about them.
  */
-export function notifications({ configuration, metadata, log, clock }: Platform): Feature {
+export function notifications({ configuration, metadata, log, clock }: Platform, { metrics }: Serving): Feature {
   const { endpoints, includeReferences, version } = configuration.notifications
   const { address, origin, prefix, tls } = configuration.http
   const source = { addr: 'port' in address ? `${hostname()}:${address.port}` : hostname(), instanceID: randomUUID() }
@@ -23,12 +24,13 @@ export function notifications({ configuration, metadata, log, clock }: Platform)
     referencesOf: includeReferences ? referencesOf : undefined,
     base: ({ host }) => `${origin ?? `${tls ? 'https' : 'http'}://${host ?? source.addr}`}${prefix}`,
   }
+  const counts = metrics && endpoints.length > 0 ? createCounts(metrics) : undefined
   const cursors = endpoints.map(({ name }, index) => {
     const isFirst = endpoints.findIndex((other) => other.name === name) === index
     return `notifications:${name}${isFirst ? '' : ` ${index}`}`
   })
   const running = endpoints.map((endpoint, index) =>
-    createEndpoint({ endpoint, cursor: cursors[index]!, contentType, metadata, lookups, source, log, clock }),
+    createEndpoint({ endpoint, cursor: cursors[index]!, contentType, metadata, lookups, source, log, clock, counts }),
   )
 
   async function referencesOf(repository: string, digest: string): Promise<unknown[]> {
@@ -60,7 +62,7 @@ export function notifications({ configuration, metadata, log, clock }: Platform)
   return {
     name: 'notifications',
     ...(wantsPulls && { onPull }),
-    onEvents: () => running.forEach((endpoint) => endpoint.wake()),
+    onEvents: (events) => running.forEach((endpoint) => endpoint.wake(events.length)),
     async start() {
       for (const name of await metadata.cursors.names())
         if (name.startsWith('notifications:') && !cursors.includes(name)) await metadata.cursors.delete(name)
