@@ -1,11 +1,13 @@
 const usage = `Usage: holdfast COMMAND
 
   serve [CONFIG]      start the registry
+  config COMMAND      check, show or explain the configuration
 `
 
 /** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
 const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   serve: () => import('./commands/serve.ts'),
+  config: () => import('./commands/config.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<void> {
