@@ -147,7 +147,7 @@ describe('the layers', () => {
     ['src/app.ts', 'src/features/upload-purge/index.ts', false],
     ['src/features/index.ts', 'src/features/upload-purge/index.ts', true],
     ['src/features/index.ts', 'src/app.ts', false],
-    ['src/config/settings.ts', 'src/app.ts', false],
+    ['src/config/load.ts', 'src/app.ts', false],
     ['src/commands/serve.ts', 'src/app.ts', true],
     ['src/main.ts', 'src/app.ts', false],
     ['test/hostile/pace.test.ts', 'src/app.ts', true],
@@ -161,7 +161,7 @@ describe('the layers', () => {
 
   it('see every way to import', () => {
     assert.ok(importsOf('src/metadata/sqlite/writer.ts').includes('src/metadata/sqlite/writer-thread.ts'))
-    assert.ok(importsOf('src/config/settings.ts').includes('yaml'))
+    assert.ok(importsOf('src/config/yaml.ts').includes('yaml'))
     assert.ok(importsOf('src/app.ts').includes('src/registry/registry.ts'))
     assert.ok(files.some(isIn('src/registry/ports/')))
   })

@@ -1,5 +1,5 @@
-import { type Configuration, defaultConfiguration } from '../config/configuration.ts'
-import { loadSettings } from '../config/settings.ts'
+import type { Configuration } from '../config/configuration.ts'
+import { loadConfiguration } from '../config/load.ts'
 
 /** The configuration for a command that takes `[CONFIG] [--data DIR]`. @throws Error with the usage when there is more */
 export async function configurationOf(
@@ -8,8 +8,5 @@ export async function configurationOf(
   usage: string,
 ): Promise<Configuration> {
   if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
-  const settings = await loadSettings({ file, data, env: process.env })
-  const configuration = defaultConfiguration()
-  configuration.storage.root = settings.data
-  return configuration
+  return (await loadConfiguration({ file, flags: { data }, env: process.env })).configuration
 }

@@ -1,5 +1,6 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Configuration } from '../config/configuration.ts'
 import type { Log } from '../platform/log.ts'
 
 /** The folders that decide whose a volume is: registry:2 may have made them as another user than the one above them. */
@@ -11,6 +12,13 @@ const telling = [
   'docker/registry/v2/repositories',
   'holdfast',
 ]
+
+/** The files that are read while the registry runs. */
+export function filesOf({ auth, http }: Configuration): string[] {
+  const { source, clientCas = [] } = http.tls ?? {}
+  const certificates = source && 'certificate' in source ? [source.certificate, source.key] : []
+  return [...(auth?.kind === 'htpasswd' ? [auth.path] : []), ...certificates, ...clientCas]
+}
 
 /**
  * Goes on as the owner of the volume where the process is root, so that a registry in a container need not be. Stays root when
