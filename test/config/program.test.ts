@@ -99,10 +99,10 @@ describe('holdfast serve', () => {
 
   it('throws away what was kept in memory', async () => {
     const env = { ...process.env, REGISTRY_STORAGE: 'inmemory', REGISTRY_HTTP_ADDR: '127.0.0.1:0' }
-    const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'inherit', 'pipe'] })
     const ended = once(child, 'exit')
     let listening: RegExpExecArray | null = null
-    for await (const line of createInterface({ input: child.stdout })) {
+    for await (const line of createInterface({ input: child.stderr })) {
       listening ??= / registry\.listening address=(\S+) data=(\S+)/.exec(line)
       if (listening) break
     }

@@ -37,6 +37,7 @@ done
 guide 'docker push localhost:5000/myapp --all-tags' > /dev/null
 docker images --quiet localhost:5000/myapp | sort -u | xargs --no-run-if-empty docker rmi --force > /dev/null
 guide 'docker build -t myapp .' > /dev/null
+docker tag myapp local-image
 guide 'docker pull --all-tags localhost:5000/myapp' > /dev/null
 must [ "$(docker images --quiet localhost:5000/myapp | wc -l)" = 11 ]
 guide 'docker images --digests' | grep 'localhost:5000/myapp.*sha256:'
