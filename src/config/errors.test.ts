@@ -178,6 +178,14 @@ describe('a configuration that cannot be used', () => {
   for (const [text, error] of refused)
     it(text.split('\n').join(' '), async () => assert.deepEqual(await errorsOf(text), [error]))
 
+  it('has one line an error, whatever its names hold', async () => {
+    const errors = await errorsOf('holdfast: {"a\\nb\\e[2J": 1}\nhttp: {headers: {"a\\nb": [c]}}')
+    assert.deepEqual(
+      errors.map((line) => /[^\x20-\x7e]/.test(line)),
+      [false, false],
+    )
+  })
+
   it('says all errors at once, by line', async () => {
     const text = 'http: {addr: x}\nlog: {level: loud}\nauth: nobody\nholdfast: {x: 1}'
     assert.deepEqual(
