@@ -79,7 +79,7 @@ const refused: [text: string, error: string][] = [
   ['storage: {delete: {enabled: maybe}}', '2: storage.delete.enabled is "maybe": expected true or false'],
   ...['s3', 's3aws', 'azure', 'gcs'].map((name): [string, string] => [
     `storage: {${name}: {bucket: b}}`,
-    `2: storage.${name} comes with object storage, which this version does not have yet; remove it to start`,
+    `2: storage.${name} needs object storage, which this version does not have yet; it does not start with this key`,
   ]),
   ['storage: swift', '2: storage.swift is not to be had: move the images to a folder'],
   ['auth: {htpaswd: {path: /x}}', '2: there is no key auth.htpaswd; did you mean auth.htpasswd?'],
@@ -91,11 +91,11 @@ const refused: [text: string, error: string][] = [
   ['auth: {htpasswd: {path: /x}, none: {}}', '2: auth is htpasswd and none: expected exactly one of them'],
   [
     'auth: {token: {realm: x}}',
-    '2: auth.token comes with sign-in by tokens, which this version does not have yet; remove it to start',
+    '2: auth.token needs sign-in by tokens, which this version does not have yet; it does not start with this key',
   ],
   [
     'proxy: {remoteurl: "https://hub.test", password: p}',
-    '2: proxy.remoteurl comes with the pull-through cache, which this version does not have yet; remove it to start',
+    '2: proxy.remoteurl needs the pull-through cache, which this version does not have yet; it does not start with this key',
   ],
   ['health: {http: [{statuscode: 200}]}', '2: health.http.0.uri is missing: expected a URL'],
   ['health: {tcp: [{timeout: 1s}]}', '2: health.tcp.0.addr is missing: expected HOST:PORT'],
@@ -160,7 +160,7 @@ const warned: [text: string, warning: string][] = [
   ['redis: {addr: "x:1"}', '2: redis is passed over: facts are read from the database, there is nothing to cache'],
   [
     'middleware: {storage: [{name: cloudfront}]}',
-    '2: middleware comes with redirects of object storage, which this version does not have',
+    '2: middleware comes with redirects of object storage, which this version does not have yet',
   ],
   [
     'log: {hooks: [{type: mail}]}',
@@ -177,6 +177,14 @@ const warned: [text: string, warning: string][] = [
 describe('a configuration that cannot be used', () => {
   for (const [text, error] of refused)
     it(text.split('\n').join(' '), async () => assert.deepEqual(await errorsOf(text), [error]))
+
+  it('has one line an error, whatever its names hold', async () => {
+    const errors = await errorsOf('holdfast: {"a\\nb\\e[2J": 1}\nhttp: {headers: {"a\\nb": [c]}}')
+    assert.deepEqual(
+      errors.map((line) => /[^\x20-\x7e]/.test(line)),
+      [false, false],
+    )
+  })
 
   it('says all errors at once, by line', async () => {
     const text = 'http: {addr: x}\nlog: {level: loud}\nauth: nobody\nholdfast: {x: 1}'
@@ -195,7 +203,7 @@ describe('a configuration that cannot be used', () => {
     [
       'an alias of nothing',
       'version: 0.1\nhttp: *none\n',
-      /config\.yml:2: expected YAML: there is no anchor &none above/,
+      /config\.yml:2: expected YAML: this alias has no anchor above/,
     ],
     [
       'an alias of itself',
@@ -229,6 +237,16 @@ describe('a configuration that cannot be used', () => {
     const text = `http: {secret: [hush]}\nnotifications: {endpoints: [{url: hush, headers: {Authorization: {a: hush}}}]}\nauth: {token: {secret: hush}}`
     const errors = await errorsOf(text)
     assert.equal(errors.length, 4)
+    for (const broken of [
+      'http: {secret: x} hush',
+      'http: {secret: *hush}',
+      'a: "b" hush',
+      'hush: hush: hush',
+      '@hush',
+      '%hush',
+    ])
+      errors.push(...(await errorsOf(broken)))
+    assert.ok(errors.length >= 10)
     assert.ok(!errors.join().includes('hush'), errors.join('\n'))
   })
 })

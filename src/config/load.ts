@@ -38,6 +38,7 @@ export async function loadConfiguration({ env, flags = {}, ...sources }: Sources
   failOn(problems) // what is no YAML says nothing about its keys
   await applyVariables(root, env, problems)
   applyFlags(root, flags, problems)
+  renameLogLevel(root)
   chooseStorage(root, problems)
   const reading = readTree(root, file !== undefined, problems)
   const configuration = buildConfiguration(reading, problems, randomUUID)
@@ -81,6 +82,14 @@ function applyFlags(root: Entry, { addr, data }: NonNullable<Sources['flags']>, 
   if (data.trim() === '') problems.error(origin('--data'), 'is empty: expected the path of a folder')
   entryMap(root, 'storage').delete('inmemory')
   place(root, ['storage', 'filesystem', 'rootdirectory'], { origin: origin('--data'), value: data })
+}
+
+/** `loglevel` stands for `log.level` where that is not set. */
+function renameLogLevel(root: Entry): void {
+  const older = entryAt(root, ['loglevel'])
+  if (!older || !(root.value instanceof Map) || entryAt(root, ['log', 'level'])?.value) return
+  root.value.delete('loglevel')
+  place(root, ['log', 'level'], older)
 }
 
 /** Where nothing is said the images lie in a folder; and a variable's driver replaces the one of the file, which is often the image's. */

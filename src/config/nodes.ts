@@ -92,6 +92,7 @@ export function key(kind: Kind<unknown>, doc: string, options: LeafOptions = {})
 
 type SectionOptions = Pick<Section, 'strict' | 'choice' | 'variable' | 'status'>
 
+/** A part of the file with keys of its own, which are there with their defaults even when it is not. */
 export function section<F extends Fields>(doc: string, fields: F, options: SectionOptions = {}): Section<F, false> {
   return { node: 'section', doc, fields, optional: false, ...options }
 }
@@ -101,14 +102,17 @@ export function option<F extends Fields>(doc: string, fields: F, options: Sectio
   return { node: 'section', doc, fields, optional: true, ...options }
 }
 
+/** A list; a single value may stand for a list of one. */
 export function list<I extends Node>(doc: string, item: I, options: Pick<List, 'variable' | 'status'> = {}): List<I> {
   return { node: 'list', doc, item, ...options }
 }
 
+/** Keys the user chooses, such as names of headers. */
 export function dictionary<I extends Node>(doc: string, item: I): Dictionary<I> {
   return { node: 'dictionary', doc, item }
 }
 
+/** A part that is accepted unread, with why. */
 export function opaque(doc: string, status: Status): Opaque {
   return { node: 'opaque', doc, status }
 }

@@ -14,7 +14,8 @@ export function createProblems(): Problems {
   const errors: string[] = []
   const warnings: string[] = []
   const notes: string[] = []
-  const line = ({ name }: Origin, message: string) => `${name}: ${message}`
+  // Keys and values may hold anything; a message is one line, and nothing in it moves the cursor.
+  const line = ({ name }: Origin, message: string) => `${name}: ${message}`.replace(/[\0-\x1f\x7f-\x9f]+/g, ' ')
   return {
     errors,
     warnings,

@@ -128,7 +128,9 @@ export function readTree(root: Entry, hasFile: boolean, problems: Problems): Rea
 
 /** Why a key that this version does not honour is there, for warnings and for the documentation. */
 export function statusText({ later, ignored, unsafe }: Status): string {
-  if (later) return `comes with ${later}, which this version does not have${unsafe ? ' yet; remove it to start' : ''}`
+  // Never advice to take the key away: without it the registry could be open, or the images elsewhere.
+  if (later && unsafe) return `needs ${later}, which this version does not have yet; it does not start with this key`
+  if (later) return `comes with ${later}, which this version does not have yet`
   return unsafe ? `is not to be had: ${ignored}` : `is passed over: ${ignored}`
 }
 

@@ -36,6 +36,7 @@ describe('what is shown', () => {
   for (const [what, text] of [
     ['much', much],
     ['little', 'http: {addr: ":1"}'],
+    ['old names', 'loglevel: warn\nvalidation: {enabled: true}'],
     ['a store in memory', 'storage: inmemory\nauth: none\n'],
   ] as const) {
     it(`reads back the same: ${what}`, async () => {
@@ -44,7 +45,7 @@ describe('what is shown', () => {
       const again = await withConfigFile(shown, (file) => loadConfiguration({ file, env: {} }))
       assert.deepEqual(again.warnings, [])
       const comparable = (value: typeof configuration) => {
-        const copy = structuredClone({ ...value, validation: undefined })
+        const copy = structuredClone(value)
         if (copy.storage.inMemory) copy.storage.root = ''
         copy.health.http = []
         copy.notifications.endpoints = []

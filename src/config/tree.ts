@@ -15,6 +15,7 @@ export interface Entry {
 /** The names, and in lists the positions, that lead to an entry. */
 export type Path = readonly (string | number)[]
 
+/** A map with these entries. */
 export const mapEntry = (origin: Origin, entries: [string, Entry][] = []): Entry => ({
   origin,
   value: new Map(entries),

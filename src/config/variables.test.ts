@@ -182,6 +182,12 @@ describe('a variable', () => {
     assert.deepEqual([configuration.http.debug, configuration.http.prefix], [undefined, '/'])
   })
 
+  it('that is empty opens nothing', async () => {
+    const { configuration, warnings } = await loadText('auth: {htpasswd: {path: /h}}', { env: { REGISTRY_AUTH: '' } })
+    assert.equal(configuration.auth?.kind, 'htpasswd')
+    assert.deepEqual(warnings, ['REGISTRY_AUTH: is empty and passed over'])
+  })
+
   it('adds to the short form of the file', async () => {
     const { configuration } = await loadText('auth: htpasswd\nstorage: filesystem', {
       env: { REGISTRY_AUTH_HTPASSWD_PATH: '/h', REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/r' },
@@ -229,13 +235,13 @@ describe('a variable', () => {
     [{ REGISTRY_HTTP_ADDR: '5000' }, 'REGISTRY_HTTP_ADDR: http.addr is "5000": expected HOST:PORT'],
     [{ REGISTRY_LOG_LEVEL: 'loud' }, 'REGISTRY_LOG_LEVEL: log.level is "loud": expected debug, info, warn or error'],
     [{ REGISTRY_STORAGE: '{s3: {secretkey: [topsecret}' }, 'REGISTRY_STORAGE: expected YAML: '],
-    [{ REGISTRY_STORAGE: 's3' }, 'REGISTRY_STORAGE: storage.s3 comes with object storage'],
-    [{ REGISTRY_STORAGE_S3_BUCKET: 'b' }, 'REGISTRY_STORAGE_S3_BUCKET: storage.s3 comes with object storage'],
-    [{ REGISTRY_AUTH: 'token' }, 'REGISTRY_AUTH: auth.token comes with sign-in by tokens'],
-    [{ REGISTRY_AUTH_TOKEN_REALM: 'x' }, 'auth.token comes with'],
+    [{ REGISTRY_STORAGE: 's3' }, 'REGISTRY_STORAGE: storage.s3 needs object storage'],
+    [{ REGISTRY_STORAGE_S3_BUCKET: 'b' }, 'REGISTRY_STORAGE_S3_BUCKET: storage.s3 needs object storage'],
+    [{ REGISTRY_AUTH: 'token' }, 'REGISTRY_AUTH: auth.token needs sign-in by tokens'],
+    [{ REGISTRY_AUTH_TOKEN_REALM: 'x' }, 'auth.token needs'],
     [
       { REGISTRY_PROXY_REMOTEURL: 'https://hub.test' },
-      'REGISTRY_PROXY_REMOTEURL: proxy.remoteurl comes with the pull-through cache',
+      'REGISTRY_PROXY_REMOTEURL: proxy.remoteurl needs the pull-through cache',
     ],
   ] as const) {
     it(`that cannot be used is an error: ${Object.keys(env).join()}`, async () => {

@@ -22,10 +22,16 @@ export async function applyVariables(root: Entry, env: NodeJS.ProcessEnv, proble
     if (serviceLink.test(name) && /^(tcp|udp|sctp):\/\//.test(value)) continue
     const found = locate(name, root)
     if (!found.node) await reportUnknown(name, found, problems)
-    else if (found.gap) problems.error({ kind: 'variable', name }, found.gap)
+    else if (isEmptyChoice(found.node, value)) {
+      // Whoever forgot to fill it in shall not find the registry open, or empty.
+      if (entryAt(root, found.path)) problems.warn({ kind: 'variable', name }, 'is empty and passed over')
+    } else if (found.gap) problems.error({ kind: 'variable', name }, found.gap)
     else place(root, found.path, spellOut(found.node, await readValue(found.node, name, value, problems)))
   }
 }
+
+const isEmptyChoice = (node: Node, value: string) =>
+  node.node === 'section' && node.choice === true && value.trim() === ''
 
 interface Located {
   path: (string | number)[]

@@ -45,7 +45,11 @@ export function parseYaml(text: string, originOf: (line: number) => Origin): Par
   const lineOf = (offset: number) => lines.linePos(offset).line
   const empty: Entry = { origin: originOf(1), value: null }
   if (!document || !('contents' in document)) return { entry: empty, errors: [], warnings: [] }
-  const errors = document.errors.map((error) => ({ line: lineOf(error.pos[0]), message: error.message }))
+  // The parser quotes what it did not expect, which may be a secret.
+  const errors = document.errors.map((error) => ({
+    line: lineOf(error.pos[0]),
+    message: error.message.replace(/: ["'`][^]*/, ''),
+  }))
   if (errors.length > 0) return { entry: empty, errors, warnings: [] }
   const reader = createReader(document as Document.Parsed, lineOf, originOf)
   const entry = document.contents ? reader.read(document.contents as ParsedNode, 0) : empty
@@ -77,7 +81,7 @@ function createReader(
 
   function readAlias(node: Alias, depth: number, line: number): Entry {
     const target = node.resolve(document) as ParsedNode | undefined
-    if (!target) errors.push({ line, message: `there is no anchor &${node.source} above` })
+    if (!target) errors.push({ line, message: 'this alias has no anchor above' })
     return read(target ?? null, depth + 1, line)
   }
 

@@ -5,7 +5,7 @@ import { addressKind } from '../kinds.ts'
 
 /** The part of the configuration about HTTP, with what must go together there. */
 export function buildHttp(build: Build): HttpConfiguration {
-  const { values, origins } = build.reading
+  const { values } = build.reading
   const { http } = values
   const origin = buildOrigin(build)
   return {
@@ -19,7 +19,7 @@ export function buildHttp(build: Build): HttpConfiguration {
     trustedProxies: withoutUndefined(values.holdfast.http.trustedproxies),
     http2: !http.http2.disabled,
     h2c: http.h2c.enabled,
-    tls: http.tls && buildTls(build, http.tls, origins),
+    tls: http.tls && buildTls(build, http.tls),
     debug: http.debug?.addr && {
       address: http.debug.addr,
       metricsPath: http.debug.prometheus.enabled ? http.debug.prometheus.path : undefined,
@@ -81,7 +81,8 @@ const clientAuth = {
 
 type TlsKeys = NonNullable<Build['reading']['values']['http']['tls']>
 
-function buildTls(build: Build, tls: TlsKeys, origins: Build['reading']['origins']): TlsConfiguration | undefined {
+function buildTls(build: Build, tls: TlsKeys): TlsConfiguration | undefined {
+  const { origins } = build.reading
   const source = tlsSource(build, tls)
   if (!source) {
     const meansTls = ['key', 'clientcas', 'letsencrypt'].some((name) => origins.has(`http.tls.${name}`))

@@ -14,7 +14,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
   const { uploadpurging, readonly } = storage.maintenance
   return {
     log: {
-      level: reading.origins.has('log.level') ? log.level : (values.loglevel ?? log.level),
+      level: log.level,
       formatter: log.formatter,
       fields: Object.fromEntries(Object.entries(log.fields).flatMap(([name, text]) => (text ? [[name, text]] : []))),
       access: !log.accesslog.disabled,
@@ -120,11 +120,10 @@ function buildValidation({ reading, error }: Build): Configuration['validation']
   if (disabled && !enabled) return { urls: undefined, indexPlatforms: 'none' }
   const allow = withoutUndefined(manifests.urls.allow)
   const deny = withoutUndefined(manifests.urls.deny)
-  const isAsked = enabled === true || reading.origins.has('validation.disabled')
   let urls: Configuration['validation']['urls']
   // Without a list registry:2 allows none at all; here that must be asked for.
   if (allow.length + deny.length > 0) urls = { allow: allow.length > 0 ? allow : [/^/], deny }
-  else if (isAsked) urls = { allow: [/^$/], deny: [] }
+  else if (enabled) urls = { allow: [/^$/], deny: [] }
   const { platforms, platformlist } = manifests.indexes
   const listed = platformlist.flatMap(({ architecture, os }, index) => {
     if (architecture && os) return [{ architecture, os }]

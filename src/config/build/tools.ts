@@ -12,6 +12,7 @@ export interface Build {
   warn(path: string, message: string): void
 }
 
+/** Reports by key: the place is found from where the key, or what it is in, was given. */
 export function createBuild(reading: Reading, problems: Problems): Build {
   return {
     reading,
@@ -37,6 +38,7 @@ export function withoutUndefined<T>(items: (T | undefined)[]): T[] {
   return items.filter((item) => item !== undefined)
 }
 
+/** Headers without values that were left empty. */
 export function withoutGaps(headers: Record<string, (string | undefined)[]>): Record<string, string[]> {
   return Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, withoutUndefined(values)]))
 }

@@ -18,7 +18,7 @@ const tls = option('HTTPS; without it the registry speaks plain HTTP.', {
     { default: 'require-and-verify-client-cert' },
   ),
   minimumtls: key(
-    wordKind(['tls1.2', 'tls1.3', 'tls1.0', 'tls1.1']),
+    wordKind(['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3']),
     'The oldest version of TLS; 1.0 and 1.1 are not offered any more.',
     { default: 'tls1.2' },
   ),

@@ -21,7 +21,10 @@ const proxy = section('Being a cache of another registry.', {
 
 const validation = section('What pushed manifests may hold.', {
   disabled: key(booleanKind, 'Whether none of it is checked.', { default: 'false' }),
-  enabled: key(booleanKind, 'The older opposite of `disabled`.'),
+  enabled: key(
+    booleanKind,
+    'The older opposite of `disabled`; with it, and without lists of `urls`, layers may have none.',
+  ),
   manifests: section('Checks of manifests.', {
     urls: section('The `urls` of layers that lie elsewhere. Not checked when neither list is given.', {
       allow: list('One of these must fit.', key(patternKind, 'A pattern.')),
