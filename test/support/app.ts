@@ -37,7 +37,7 @@ export async function useApp(
   }
   after(async () => {
     await close(0)
-    await rm(folder, { recursive: true, force: true })
+    if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
   })
   const portOf = (bound: typeof address | undefined) => (bound && 'port' in bound ? bound.port : 0)
   return {
