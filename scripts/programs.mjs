@@ -29,6 +29,7 @@ const debianPrograms = {
 
 // `ownModule`: modules that `go install` cannot resolve by version alone.
 const goPrograms = [
+  { name: 'pebble', module: 'github.com/letsencrypt/pebble/v2', package: 'cmd/pebble', version: 'v2.10.1' },
   { name: 'crane', module: 'github.com/google/go-containerregistry', package: 'cmd/crane', version: 'v0.22.1' },
   { name: 'regctl', module: 'github.com/regclient/regclient', package: 'cmd/regctl', version: 'v0.11.7' },
   { name: 'oras', module: 'oras.land/oras', package: 'cmd/oras', version: 'v1.3.3', ownModule: true },

@@ -33,7 +33,7 @@ const accountFile = 'acme_account+key'
  * did not do, at HTTP-01 on port 80.
  */
 export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
-  const hosts = acme.hosts.map((host) => host.toLowerCase())
+  const hosts = acme.hosts.map(checkedHost)
   const held = new Map<string, Held>()
   const attempts = new Map<string, { failed: number; next: number }>()
   const challenges = new Map<string, SecureContext>()
@@ -73,7 +73,7 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
       if (stopped || !isDue(held.get(host), now) || (attempts.get(host)?.next ?? 0) > now) continue
       const failed = attempts.get(host)?.failed ?? 0
       try {
-        save(join(acme.cacheFolder, host), await obtain(host, failed % 2 === 0 ? 'tls-alpn-01' : 'http-01'))
+        save(join(acme.cacheFolder, host), await obtainAnyHow(host))
         hold(host, readIfThere(join(acme.cacheFolder, host))!)
         attempts.delete(host)
         log.info('acme.certificate-obtained', { host })
@@ -85,12 +85,28 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
     }
   }
 
+  async function obtainAnyHow(host: string): Promise<string> {
+    try {
+      return await obtain(host, 'tls-alpn-01')
+    } catch (first) {
+      if (stopped) throw first
+      log.warn('acme.not-by-tls-alpn', { host, error: (first as Error).message, next: 'http-01 on port 80' })
+      return obtain(host, 'http-01')
+    }
+  }
+
   /** The key and chain as one PEM text. */
   async function obtain(host: string, kind: 'tls-alpn-01' | 'http-01'): Promise<string> {
-    const { Client, crypto } = await import('acme-client') // only who asks for certificates pays for it
+    const { axios, Client, crypto } = await import('acme-client') // only who asks for certificates pays for it
+    Object.assign(axios.defaults, { acmeSettings: { retryMaxAttempts: 1, retryDefaultDelay: 1 } }) // we try again ourselves
+    await reach(acme.directoryUrl)
     const accountPath = join(acme.cacheFolder, accountFile)
     if (readIfThere(accountPath) === undefined) save(accountPath, String(await crypto.createPrivateEcdsaKey()))
-    const client = new Client({ directoryUrl: acme.directoryUrl, accountKey: pkcs8(readIfThere(accountPath)!) })
+    const client = new Client({
+      directoryUrl: acme.directoryUrl,
+      accountKey: pkcs8(readIfThere(accountPath)!),
+      backoffMin: 1000,
+    })
     const [key, csr] = await crypto.createCsr(
       { commonName: host, altNames: [host] },
       await crypto.createPrivateEcdsaKey(),
@@ -140,8 +156,24 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
   }
 }
 
+/** @throws Error when no certificate can be had for it, or its file would lie elsewhere */
+function checkedHost(host: string): string {
+  if (/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(host)) return host.toLowerCase()
+  throw new Error(`Cannot use http.tls.letsencrypt.hosts "${host}": expected a name such as registry.example.com`)
+}
+
 function isDue(certificate: Held | undefined, now: number): boolean {
   return !certificate || certificate.to - now < (certificate.to - certificate.from) / 3
+}
+
+/** @throws Error that says why the directory does not answer; acme-client loses the reason */
+async function reach(url: string): Promise<void> {
+  try {
+    await (await fetch(url, { signal: AbortSignal.timeout(30_000) })).arrayBuffer()
+  } catch (error) {
+    const { message, cause } = error as Error
+    throw new Error(`cannot reach ${url}: ${cause instanceof Error ? cause.message : message}`, { cause: error })
+  }
 }
 
 /** @throws Error when port 80 cannot be had */

@@ -19,13 +19,14 @@ export interface TestApp extends App {
 /** The real parts in this process, configured by the test and ended after it. */
 export async function useApp(
   change: (configuration: Configuration, folder: string) => void = () => {},
-  options: { folder?: string } = {},
+  options: { folder?: string; clock?: { now(): Date } } = {},
 ): Promise<TestApp> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-app-')))
   let [logged, accessed] = ['', '']
   const app = createApp({
     configuration: configurationFor(join(folder, 'data'), (configuration) => change(configuration, folder)),
     log: createLog('debug', (line) => (logged += line), { now: () => new Date() }),
+    ...(options.clock && { clock: options.clock }),
     writeAccess: (lines) => (accessed += lines),
   })
   const { address, debug } = await app.listen()
@@ -36,7 +37,7 @@ export async function useApp(
   }
   after(async () => {
     await close(0)
-    await rm(folder, { recursive: true, force: true })
+    if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
   })
   const portOf = (bound: typeof address | undefined) => (bound && 'port' in bound ? bound.port : 0)
   return {
