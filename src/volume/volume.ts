@@ -5,10 +5,11 @@ import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createFollower, cursorName, settleMs } from './follow.ts'
 import { createGate } from './gate.ts'
+import { blobsPath, repositoriesPath } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createBreath } from './read.ts'
 import { createReconciliation } from './reconcile.ts'
-import { assess, isTreeGone, notFollowed, type State } from './state.ts'
+import { assess, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
 interface Deps {
@@ -56,13 +57,14 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     const cursor = await store.events.cursor(cursorName)
     state = await assess({ metadata: store, facts, bootedAt })
     if (!follow && state.mode !== 'tree' && cursor) state.mode = undefined // the tree is of the past
-    if (cursor && state.mode && state.mode !== 'database' && (await isTreeGone(storage, facts))) {
+    const gone = cursor && state.mode ? await whatIsGone(storage, facts) : undefined
+    if (gone === 'blobs' || (gone && state.mode === 'tree')) {
       isGone = true
       state.mode = undefined
-      return log.error('volume.tree-gone', {
-        path: 'docker/registry/v2',
+      return log.error('volume.gone', {
+        missing: gone === 'blobs' ? blobsPath : repositoriesPath,
         message:
-          'the database knows repositories, the volume has none of them; nothing is removed and the tree is not followed. If the volume is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew',
+          'the database has content and the volume has not; nothing is removed and the tree is not followed. If it is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew',
       })
     }
     if (!follow) return
@@ -118,7 +120,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
         told = performance.now()
         log.info('volume.reconciling', { done: index + 1, of: all.size })
       }
-      for await (const { digest, since } of lostBlobs(storage, store, breathe)) {
+      const lost = state.mode === 'tree' ? lostBlobs(storage, store, breathe) : []
+      for await (const { digest, since } of lost) {
         if (stopping.signal.aborted) return
         if (await facts.dropBlob(digest, since)) counts.removed++
       }
