@@ -41,9 +41,12 @@ export async function whatIsGone(storage: StorageDriver, facts: VolumeFacts): Pr
   const known = facts.repositories()
   if (known.length === 0) return undefined
   if ((await storage.list(blobsPath)).length === 0) return 'blobs'
-  for (const name of known) {
-    if ((await storage.list(manifestsPath(name))).length > 0) return undefined
-    if ((await storage.list(layersPath(name))).length > 0) return undefined
-  }
+  const isThere = (path: string) =>
+    storage.list(path).then(
+      (names) => names.length > 0,
+      () => true, // what may not be read is there
+    )
+  for (const name of known)
+    if ((await isThere(manifestsPath(name))) || (await isThere(layersPath(name)))) return undefined
   return 'tree'
 }

@@ -8,7 +8,7 @@ import { createGate } from './gate.ts'
 import { blobsPath, repositoriesPath } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createBreath } from './read.ts'
-import { createReconciliation } from './reconcile.ts'
+import { createReconciliation, type Mode } from './reconcile.ts'
 import { assess, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
@@ -44,6 +44,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   let isOpen = false
   let isPassed = false
   let isGone = false
+  let isWhole = true
   let isFollowing = false
   let begun: Promise<void> | undefined
   let walked: Promise<string[]> | undefined
@@ -52,7 +53,12 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   const breathe = createBreath(() => waiting > 0)
 
   /** Finds out how the tree stands, and writes into it what it may lack. */
-  const begin = () => (begun ??= beginOnce().catch(fail('volume.start-failed')))
+  const begin = () =>
+    (begun ??= beginOnce().catch((error: unknown) => {
+      isGone = true // as good as: nothing is compared and nothing followed
+      state.mode = undefined
+      fail('volume.start-failed')(error)
+    }))
   async function beginOnce(): Promise<void> {
     const cursor = await store.events.cursor(cursorName)
     state = await assess({ metadata: store, facts, bootedAt })
@@ -68,6 +74,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       })
     }
     if (!follow) return
+    if (!cursor) await store.events.moveCursor(cursorName, unfinished())
     if (state.replayFrom !== undefined) await follower.replay(state.replayFrom)
     follower.start(facts.lastEvent())
     isFollowing = true
@@ -78,13 +85,17 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     const known = reconciled.get(repository)
     if (known) return known
     const { mode } = state
-    const done = mode
-      ? reconcile(repository, { mode, write: isFollowing, breathe }).catch(
-          fail('volume.reconcile-failed', { repository }),
-        )
-      : Promise.resolve()
+    const done = mode ? bringTogether(repository, mode) : Promise.resolve()
     reconciled.set(repository, done)
     return done
+  }
+  async function bringTogether(repository: string, mode: Mode): Promise<void> {
+    try {
+      if (!(await reconcile(repository, { mode, write: isFollowing, breathe }))) isWhole = false
+    } catch (error) {
+      isWhole = false
+      fail('volume.reconcile-failed', { repository })(error)
+    }
   }
   async function ready(repository: string): Promise<void> {
     waiting++
@@ -135,13 +146,20 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     await moveCursor()
   }
 
-  /** Stores how far the tree surely follows: what was written lately may not be on the disk. */
-  async function moveCursor(): Promise<void> {
+  /** Where the cursor stands while the tree may lack something that no event is needed for. */
+  const unfinished = () => Math.max(0, facts.lastEvent() - 1)
+
+  /**
+   * Stores how far the tree surely follows, which is not the last event while it may lack something. Before a stop all of it counts:
+   * whether the machine was cut off from power afterwards is known from when it started.
+   */
+  async function moveCursor(stopping = false): Promise<void> {
     if (!isPassed || !isFollowing || !follower.isWhole()) return
+    const stored = (await store.events.cursor(cursorName))?.sequence ?? 0
     const settled = facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
-    const stored = (await store.events.cursor(cursorName))?.sequence
-    const sequence = Math.max(stored ?? 0, Math.min(settled, follower.applied()))
-    if (sequence !== stored) await store.events.moveCursor(cursorName, sequence)
+    const reached = stopping ? follower.applied() : Math.max(stored, Math.min(settled, follower.applied()))
+    const sequence = isWhole ? reached : Math.min(reached, unfinished())
+    if (sequence !== stored || stopping) await store.events.moveCursor(cursorName, sequence)
   }
 
   function fail(event: string, fields: Record<string, unknown> = {}) {
@@ -171,9 +189,9 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       await passing
       if (!isFollowing) return
       await follower.stop()
-      if (isPassed && follower.isWhole()) await store.events.moveCursor(cursorName, follower.applied())
+      await moveCursor(true)
     },
-    /** Resolves when everything was reconciled. */
-    passed: () => passing,
+    /** Resolves when everything was reconciled, with whether all could be. */
+    passed: () => passing.then(() => isPassed && isWhole),
   }
 }
