@@ -27,7 +27,7 @@ export async function run(args: string[]): Promise<void> {
   try {
     const volume = createVolume({ storage, store, log, clock, bootedAt: bootedAt(clock), follow: true })
     volume.start()
-    await volume.passed()
+    if (!(await volume.passed())) process.exitCode = 1
     await volume.stop()
   } finally {
     await store.close()

@@ -163,7 +163,8 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       const history = await reader.history(repository, tag)
       const { digest, at } = now.digest ? { digest: now.digest, at: now.at } : await newest(history)
       if (before && (!digest || (!now.digest && at <= before.movedAt))) return stays(tag, before.digest)
-      if (before && !treeWins(at, before.movedAt)) return digest === before.digest ? stays(tag, digest) : undefined
+      if (before && digest === before.digest) return stays(tag, digest) // a copy of the volume may have other times
+      if (before && !treeWins(at, before.movedAt)) return
       if (!digest || !(await isServed(digest))) return
       present.add(tag)
       found.tags.push({ name: tag, digest, movedAt: at, history })

@@ -65,6 +65,8 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   let wake: () => void = () => {}
   let running: Promise<void> = Promise.resolve()
   const stopping = new AbortController()
+  /** Failures the log knows of, by repository. */
+  const told = new Set<string>()
 
   /** Resolves after the time, or when the follower stops. */
   async function pause(ms: number): Promise<void> {
@@ -90,13 +92,12 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
 
   /** Tries until it works or there is no more time; the log hears of it once. */
   async function applySurely(event: RegistryEvent, replaying: boolean): Promise<void> {
-    for (let told = false; ;) {
+    for (;;) {
       try {
         return await applyEvent(event, replaying ? lateWriter : writer, metadata.manifests)
       } catch (error) {
         const { type, repository } = event
-        if (!told) log.error('volume.follow-failed', { event: type, repository, error: String(error) })
-        told = true
+        tell({ event: type, repository }, error)
         if (stopping.signal.aborted || !mayPass(error)) {
           failed = true // from here on the tree may lack something: the cursor must not say otherwise
           return
@@ -104,6 +105,12 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
         await pause(retryMs)
       }
     }
+  }
+
+  function tell(fields: Record<string, unknown>, error: unknown): void {
+    const key = `${String(fields.repository)} ${codeOf(error)}`
+    if (!told.has(key)) log.error('volume.follow-failed', { ...fields, error: String(error) })
+    told.add(key)
   }
 
   async function run(): Promise<void> {
@@ -147,8 +154,11 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   }
 }
 
-/** Whether it is worth trying again: a full disk may get room, a folder its permissions back. */
+/** Whether it is worth trying again: a full disk may get room. */
 function mayPass(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'ESTALE'].includes(code)
+  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE'].includes(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

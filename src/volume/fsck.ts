@@ -6,10 +6,10 @@ import { checkBlobFiles } from './blob-files.ts'
 import type { Difference } from './compare.ts'
 import { createDamageCheck, type Report } from './damage.ts'
 import { createFollower, cursorName } from './follow.ts'
-import { currentLink, layerLink, repositoriesPath, revisionLink } from './layout.ts'
+import { blobsPath, currentLink, layerLink, repositoriesPath, revisionLink } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createReconciliation, type Mode } from './reconcile.ts'
-import { assess, isTreeGone } from './state.ts'
+import { assess, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
 /** One thing that is wrong. */
@@ -70,9 +70,13 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
 
   async function stateOf(): Promise<{ mode: Mode; replayFrom: number | undefined; isGone: boolean }> {
     const state = await assess({ metadata: store, facts, bootedAt })
-    const gone = await isTreeGone(storage, facts)
+    const gone = await whatIsGone(storage, facts)
     if (!gone) return { mode: state.mode ?? 'both', replayFrom: state.replayFrom, isGone: false }
-    await report(repositoriesPath, 'the tree is gone, the database has content', {
+    if (gone === 'blobs' && repair)
+      throw new Error(
+        `Cannot repair: there is no blob in ${blobsPath}, but the database knows some; is the volume mounted?`,
+      )
+    await report(gone === 'blobs' ? blobsPath : repositoriesPath, 'is empty, the database has content', {
       how: 'write the tree anew from the database',
       run: async () => {},
     })

@@ -37,10 +37,11 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
   const counts: Counts = { repositories: 0, blobs: 0, manifests: 0, tags: 0, removed: 0 }
   const compare = createComparison({ storage, reader, facts, manifests: metadata.manifests, onUnreadable })
 
+  /** False when the tree may still lack something. */
   async function reconcile(
     repository: string,
     { mode, write, breathe }: { mode: Mode; write: boolean; breathe: Breathe },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const difference = await compare(repository, {
       treeWins: (inTree, inDatabase) => mode === 'tree' || (mode === 'both' && inTree > inDatabase),
       takeManifests: (manifests) => (mode === 'database' ? Promise.resolve() : takeManifests(repository, manifests)),
@@ -48,10 +49,11 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
     })
     if (mode === 'database') await removeFound(repository, difference)
     else await takeIn(repository, difference)
-    if (!difference.whole) return // what seems lost may only be out of reach
+    counts.repositories++
+    if (!difference.whole) return mode === 'tree' // what seems lost may only be out of reach
     if (mode === 'tree') await forgetLost(repository, difference)
     else if (write) await writeLost(repository, difference)
-    counts.repositories++
+    return true
   }
 
   async function takeManifests(repository: string, manifests: FoundManifest[]): Promise<void> {

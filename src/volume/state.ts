@@ -2,7 +2,7 @@ import type { VolumeFacts } from '../metadata/volume-facts.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { cursorName, settleMs } from './follow.ts'
-import { blobsPath, layersPath, manifestsPath, repositoriesPath } from './layout.ts'
+import { blobsPath, layersPath, manifestsPath } from './layout.ts'
 import type { Mode } from './reconcile.ts'
 
 /** The cursor of a tree that was taken over once and is not followed. */
@@ -34,17 +34,19 @@ export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State
 }
 
 /**
- * Whether the tree is gone as a whole, though the database has content: a folder that is not mounted rather than a registry that
- * deleted everything.
+ * Whether the blobs or all repositories are gone, though the database has content: a folder that is not mounted rather than a
+ * registry that deleted everything.
  */
-export async function isTreeGone(storage: StorageDriver, facts: VolumeFacts): Promise<boolean> {
+export async function whatIsGone(storage: StorageDriver, facts: VolumeFacts): Promise<'blobs' | 'tree' | undefined> {
   const known = facts.repositories()
-  if (known.length === 0) return false
-  if ((await storage.list(repositoriesPath)).length === 0) return true
-  if ((await storage.list(blobsPath)).length === 0) return true
-  for (const name of known) {
-    if ((await storage.list(manifestsPath(name))).length > 0) return false
-    if ((await storage.list(layersPath(name))).length > 0) return false
-  }
-  return true
+  if (known.length === 0) return undefined
+  if ((await storage.list(blobsPath)).length === 0) return 'blobs'
+  const isThere = (path: string) =>
+    storage.list(path).then(
+      (names) => names.length > 0,
+      () => true, // what may not be read is there
+    )
+  for (const name of known)
+    if ((await isThere(manifestsPath(name))) || (await isThere(layersPath(name)))) return undefined
+  return 'tree'
 }

@@ -5,10 +5,11 @@ import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createFollower, cursorName, settleMs } from './follow.ts'
 import { createGate } from './gate.ts'
+import { blobsPath, repositoriesPath } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createBreath } from './read.ts'
-import { createReconciliation } from './reconcile.ts'
-import { assess, isTreeGone, notFollowed, type State } from './state.ts'
+import { createReconciliation, type Mode } from './reconcile.ts'
+import { assess, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
 interface Deps {
@@ -43,6 +44,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   let isOpen = false
   let isPassed = false
   let isGone = false
+  let isWhole = true
   let isFollowing = false
   let begun: Promise<void> | undefined
   let walked: Promise<string[]> | undefined
@@ -51,21 +53,28 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   const breathe = createBreath(() => waiting > 0)
 
   /** Finds out how the tree stands, and writes into it what it may lack. */
-  const begin = () => (begun ??= beginOnce().catch(fail('volume.start-failed')))
+  const begin = () =>
+    (begun ??= beginOnce().catch((error: unknown) => {
+      isGone = true // as good as: nothing is compared and nothing followed
+      state.mode = undefined
+      fail('volume.start-failed')(error)
+    }))
   async function beginOnce(): Promise<void> {
     const cursor = await store.cursors.get(cursorName)
     state = await assess({ metadata: store, facts, bootedAt })
     if (!follow && state.mode !== 'tree' && cursor) state.mode = undefined // the tree is of the past
-    if (cursor && state.mode && state.mode !== 'database' && (await isTreeGone(storage, facts))) {
+    const gone = cursor && state.mode ? await whatIsGone(storage, facts) : undefined
+    if (gone === 'blobs' || (gone && state.mode === 'tree')) {
       isGone = true
       state.mode = undefined
-      return log.error('volume.tree-gone', {
-        path: 'docker/registry/v2',
+      return log.error('volume.gone', {
+        missing: gone === 'blobs' ? blobsPath : repositoriesPath,
         message:
-          'the database knows repositories, the volume has none of them; nothing is removed and the tree is not followed. If the volume is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew',
+          'the database has content and the volume has not; nothing is removed and the tree is not followed. If it is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew',
       })
     }
     if (!follow) return
+    if (!cursor) await store.cursors.set(cursorName, unfinished())
     if (state.replayFrom !== undefined) await follower.replay(state.replayFrom)
     follower.start(facts.lastEvent())
     isFollowing = true
@@ -76,13 +85,17 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     const known = reconciled.get(repository)
     if (known) return known
     const { mode } = state
-    const done = mode
-      ? reconcile(repository, { mode, write: isFollowing, breathe }).catch(
-          fail('volume.reconcile-failed', { repository }),
-        )
-      : Promise.resolve()
+    const done = mode ? bringTogether(repository, mode) : Promise.resolve()
     reconciled.set(repository, done)
     return done
+  }
+  async function bringTogether(repository: string, mode: Mode): Promise<void> {
+    try {
+      if (!(await reconcile(repository, { mode, write: isFollowing, breathe }))) isWhole = false
+    } catch (error) {
+      isWhole = false
+      fail('volume.reconcile-failed', { repository })(error)
+    }
   }
   async function ready(repository: string): Promise<void> {
     waiting++
@@ -118,7 +131,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
         told = performance.now()
         log.info('volume.reconciling', { done: index + 1, of: all.size })
       }
-      for await (const { digest, since } of lostBlobs(storage, store, breathe)) {
+      const lost = state.mode === 'tree' ? lostBlobs(storage, store, breathe) : []
+      for await (const { digest, since } of lost) {
         if (stopping.signal.aborted) return
         if (await facts.dropBlob(digest, since)) counts.removed++
       }
@@ -132,13 +146,20 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     await moveCursor()
   }
 
-  /** Stores how far the tree surely follows: what was written lately may not be on the disk. */
-  async function moveCursor(): Promise<void> {
+  /** Where the cursor stands while the tree may lack something that no event is needed for. */
+  const unfinished = () => Math.max(0, facts.lastEvent() - 1)
+
+  /**
+   * Stores how far the tree surely follows, which is not the last event while it may lack something. Before a stop all of it counts:
+   * whether the machine was cut off from power afterwards is known from when it started.
+   */
+  async function moveCursor(stopping = false): Promise<void> {
     if (!isPassed || !isFollowing || !follower.isWhole()) return
+    const stored = (await store.cursors.get(cursorName))?.sequence ?? 0
     const settled = facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
-    const stored = (await store.cursors.get(cursorName))?.sequence
-    const sequence = Math.max(stored ?? 0, Math.min(settled, follower.applied()))
-    if (sequence !== stored) await store.cursors.set(cursorName, sequence)
+    const reached = stopping ? follower.applied() : Math.max(stored, Math.min(settled, follower.applied()))
+    const sequence = isWhole ? reached : Math.min(reached, unfinished())
+    if (sequence !== stored || stopping) await store.cursors.set(cursorName, sequence)
   }
 
   function fail(event: string, fields: Record<string, unknown> = {}) {
@@ -168,9 +189,9 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       await passing
       if (!isFollowing) return
       await follower.stop()
-      if (isPassed && follower.isWhole()) await store.cursors.set(cursorName, follower.applied())
+      await moveCursor(true)
     },
-    /** Resolves when everything was reconciled. */
-    passed: () => passing,
+    /** Resolves when everything was reconciled, with whether all could be. */
+    passed: () => passing.then(() => isPassed && isWhole),
   }
 }

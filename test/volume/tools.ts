@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -9,6 +9,7 @@ import { configurationFor } from '../support/configuration.ts'
 
 const clock = { now: () => new Date() }
 const parent = await mkdtemp(join(tmpdir(), 'holdfast-volumes-'))
+await chmod(parent, 0o755) // some tests run the server as somebody else
 after(() => rm(parent, { recursive: true, force: true }))
 
 export interface Serving {
