@@ -46,7 +46,7 @@ export class IncomingRequest implements HttpRequest {
   }
 
   #address(): string {
-    return this.#addressing?.client(this.#message) ?? this.#message.socket.remoteAddress ?? ''
+    return this.#addressing?.client(this.#message) ?? this.#message.socket.remoteAddress?.replace('::ffff:', '') ?? ''
   }
 
   body(): IncomingMessage {

@@ -4,15 +4,15 @@ echo "# the container itself"
 must [ "$(docker run --rm registry:2 cat /etc/distribution/config.yml | grep -c 'rootdirectory: /var/lib/registry')" = 1 ]
 docker run --rm registry:2 --help | grep serve > /dev/null
 docker run --rm registry:2 registry config check /etc/docker/registry/config.yml
-mkdir -m 700 owned && chown 1234:1234 owned
+mkdir -m 700 owned users && chown 1234:1234 owned && chown 4321 users
 docker run -d -p 5000:5000 --name owned -v "$work/owned:/var/lib/registry" registry:2
-docker run -d -p 5001:5000 --name user --user 4321 --read-only --tmpfs /tmp --tmpfs /var/lib/registry:mode=1777 registry:2
+docker run -d -p 5001:5000 --name user --user 4321 --read-only -v "$work/users:/var/lib/registry" registry:2
 docker run -d -p 5002:5000 --name fresh registry:2
 for port in 5000 5001 5002; do ready http://localhost:$port/v2/; docker tag myapp localhost:$port/myapp; docker push localhost:$port/myapp > /dev/null; done
-must [ "$(docker top owned -o uid | tail -1 | tr -d ' ')" = 1234 ]
+must [ "$(docker top owned -o pid,uid | tail -1 | awk "{print \$2}")" = 1234 ]
 must [ "$(stat --format %u owned/docker)" = 1234 ]
-must [ "$(docker top user -o uid | tail -1 | tr -d ' ')" = 4321 ]
-must [ "$(docker top fresh -o uid | tail -1 | tr -d ' ')" = 10001 ]
+must [ "$(docker top user -o pid,uid | tail -1 | awk "{print \$2}")" = 4321 ]
+must [ "$(docker top fresh -o pid,uid | tail -1 | awk "{print \$2}")" = 10001 ]
 for name in owned user fresh; do must docker exec $name registry healthcheck; done
 docker kill --signal STOP fresh > /dev/null 2>&1 || true
 gone owned; gone user; gone fresh

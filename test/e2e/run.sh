@@ -35,7 +35,7 @@ stop() {
 fail() {
   echo "FAILED: line $1" >&2
   docker ps --all >&2 || true
-  docker logs "$(docker ps --all --quiet --latest)" >&2 || true
+  for container in $(docker ps --all --quiet); do docker logs "$container" 2>&1 | tail -20 >&2 || true; done
   tail -20 "$work/dockerd.log" >&2
 }
 trap 'fail $LINENO' ERR

@@ -40,7 +40,7 @@ const tagCacheBytes = 4 << 20
  */
 export function createSqliteStore(options: SqliteOptions): SqliteStore {
   const { folder, clock, onEvents, onCommit, anew } = options
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   const lock = lockFolder(folder)
   const path = join(folder, 'holdfast.db')
   if (anew) putAside(path, clock.now())
@@ -167,6 +167,14 @@ function readManifest(row: Record<string, unknown>, repository: string): StoredM
   if (digestOf(content, algorithmOf(digest)) !== digest)
     throw new Error(`Cannot serve manifest ${digest} of ${repository}: its bytes are damaged`)
   return { digest, mediaType: String(row.media_type), content }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (cause) {
+    throw new Error(`Cannot make ${folder}: ${(cause as Error).message}; may this user write there?`, { cause })
+  }
 }
 
 function openDatabase(path: string): DatabaseSync {
