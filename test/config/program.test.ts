@@ -3,7 +3,6 @@ import { spawn, type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
 import { loadConfiguration } from '../../src/config/load.ts'
 import { withConfigFile } from '../support/config-file.ts'
@@ -99,14 +98,19 @@ describe('holdfast serve', () => {
 
   it('throws away what was kept in memory', async () => {
     const env = { ...process.env, REGISTRY_STORAGE: 'inmemory', REGISTRY_HTTP_ADDR: '127.0.0.1:0' }
-    const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'inherit', 'pipe'] })
+    const child = spawn(process.execPath, [main, 'serve'], { env, stdio: 'pipe' })
     const ended = once(child, 'exit')
-    let listening: RegExpExecArray | null = null
-    for await (const line of createInterface({ input: child.stderr })) {
-      listening ??= / registry\.listening address=(\S+) data=(\S+)/.exec(line)
-      if (listening) break
-    }
-    const [, address, folder = ''] = listening!
+    let output = ''
+    const listening = await new Promise<RegExpExecArray>((resolve, reject) => {
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk: Buffer) => {
+          output += chunk.toString()
+          const found = / registry\.listening address=(\S+) data=(\S+)/.exec(output)
+          if (found) resolve(found)
+        })
+      child.once('exit', () => reject(new Error(`the server ended: ${output}`)))
+    })
+    const [, address, folder = ''] = listening
     assert.ok(existsSync(folder))
     assert.equal((await fetch(`http://${address}/v2/`)).status, 200)
     child.kill()
