@@ -61,8 +61,13 @@ function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
   })
 }
 
-function ask(session: ClientHttp2Session, method: string, path: string, body?: Buffer, more: OutgoingHttpHeaders = {}) {
-  const stream = session.request({ ':method': method, ':path': path, ...more })
+interface Sent {
+  body?: Buffer
+  headers?: OutgoingHttpHeaders
+}
+
+function ask(session: ClientHttp2Session, method: string, path: string, { body, headers }: Sent = {}) {
+  const stream = session.request({ ':method': method, ':path': path, ...headers })
   stream.end(body)
   return answerOf(stream)
 }
@@ -70,7 +75,7 @@ function ask(session: ClientHttp2Session, method: string, path: string, body?: B
 async function push(session: ClientHttp2Session, content: Buffer): Promise<string> {
   const started = await ask(session, 'POST', '/v2/a/b/blobs/uploads/')
   const location = String(started.headers.location)
-  const patched = await ask(session, 'PATCH', location, content)
+  const patched = await ask(session, 'PATCH', location, { body: content })
   assert.equal(patched.status, 202)
   assert.equal(patched.headers.range, `0-${content.length - 1}`)
   const digest = sha256(content)
@@ -99,7 +104,7 @@ describe('HTTP/2', () => {
     const digest = await push(session, content)
     const { body } = await ask(session, 'GET', `/v2/a/b/blobs/${digest}`)
     assert.equal(createHash('sha256').update(body).digest('hex'), digest.slice(7))
-    const part = await ask(session, 'GET', `/v2/a/b/blobs/${digest}`, undefined, { range: 'bytes=5-9' })
+    const part = await ask(session, 'GET', `/v2/a/b/blobs/${digest}`, { headers: { range: 'bytes=5-9' } })
     assert.equal(part.status, 206)
     assert.deepEqual(part.body, content.subarray(5, 10))
   })
@@ -120,8 +125,9 @@ describe('HTTP/2', () => {
     const { headers: state } = await ask(session, 'GET', path)
     const offset = Number(/0-(\d+)/.exec(String(state.range))?.[1]) + 1
     assert.ok(offset > 1 && offset <= 200_000, `kept ${offset}`)
-    const rest = await ask(session, 'PATCH', path, content.subarray(offset), {
-      'content-range': `${offset}-${content.length - 1}`,
+    const rest = await ask(session, 'PATCH', path, {
+      body: content.subarray(offset),
+      headers: { 'content-range': `${offset}-${content.length - 1}` },
     })
     assert.equal(rest.status, 202, rest.body.toString())
     const done = await ask(session, 'PUT', `${rest.headers.location}&digest=${sha256(content)}`)
