@@ -29,7 +29,7 @@ const allowed: Record<string, string[]> = {
     'src/listen/',
     'src/features/index.ts',
   ],
-  'src/commands/': ['src/app.ts', 'src/config/', 'src/platform/'],
+  'src/commands/': ['src/app.ts', 'src/config/', 'src/listen/', 'src/platform/'],
   'src/main.ts': ['src/commands/'],
   'test/': ['src/'],
   'bench/': ['src/', 'test/support/'],

@@ -1,8 +1,9 @@
 import { flushCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
 import { type App, createApp } from '../app.ts'
-import { defaultConfiguration, type HttpConfiguration } from '../config/configuration.ts'
+import { defaultConfiguration } from '../config/configuration.ts'
 import { loadSettings } from '../config/settings.ts'
+import { nameOf } from '../listen/listener.ts'
 import { createLog } from '../platform/log.ts'
 
 const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
@@ -33,7 +34,7 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
   configuration.storage.root = settings.data
   configuration.http.address = { host: settings.host, port: settings.port }
   const app = createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
-  const bound = await listen(app, configuration.http)
+  const bound = await app.listen()
   log.info('registry.listening', { address: nameOf(bound.address), data: settings.data })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
@@ -62,19 +63,4 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
   }
-}
-
-async function listen(app: App, { address }: HttpConfiguration): ReturnType<App['listen']> {
-  try {
-    return await app.listen()
-  } catch (cause) {
-    if (!(cause instanceof Error && 'syscall' in cause)) throw cause // says what to do already
-    const reason = 'code' in cause && cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message
-    throw new Error(`Cannot listen on ${nameOf(address)}: ${reason}; choose another address with --addr`, { cause })
-  }
-}
-
-function nameOf(address: HttpConfiguration['address']): string {
-  if ('path' in address) return address.path
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
