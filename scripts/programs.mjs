@@ -18,6 +18,13 @@ const debianPrograms = {
   crun: ['crun'],
   strace: ['strace'],
   'mkfs.ext4': ['e2fsprogs'],
+  'docker-compose': ['docker-compose'],
+  'docker-registry': ['docker-registry'],
+  htpasswd: ['apache2-utils'],
+  curl: ['curl'],
+  openssl: ['openssl'],
+  script: ['bsdutils'],
+  systemctl: ['systemd'],
 }
 
 // `ownModule`: modules that `go install` cannot resolve by version alone.
@@ -26,6 +33,7 @@ const goPrograms = [
   { name: 'crane', module: 'github.com/google/go-containerregistry', package: 'cmd/crane', version: 'v0.22.1' },
   { name: 'regctl', module: 'github.com/regclient/regclient', package: 'cmd/regctl', version: 'v0.11.7' },
   { name: 'oras', module: 'oras.land/oras', package: 'cmd/oras', version: 'v1.3.3', ownModule: true },
+  { name: 'registry', module: 'github.com/distribution/distribution/v3', package: 'cmd/registry', version: 'v3.0.0' },
   { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
 ]
 

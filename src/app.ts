@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { uptime } from 'node:os'
 import { join } from 'node:path'
 import type { Configuration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
@@ -9,15 +10,18 @@ import { reply, route } from './http/types.ts'
 import { createAddressing } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
-import { createSqliteStore } from './metadata/sqlite/store.ts'
+import { createSqliteStore, type SqliteStore } from './metadata/sqlite/store.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
+import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
+import type { StorageDriver } from './registry/ports/storage.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
+import { createVolume } from './volume/volume.ts'
 
 export interface AppOptions {
   configuration: Configuration
@@ -42,19 +46,30 @@ export interface App {
 export function createApp(options: AppOptions): App {
   const { configuration, log, clock = { now: () => new Date() }, writeAccess = () => undefined } = options
   const { http } = configuration
-  const { root: data } = configuration.storage
   const stopping = new AbortController()
   const metrics = http.debug?.metricsPath === undefined ? undefined : createMetrics()
-  const files = createFilesystem(data)
-  const storage = metrics ? timed(files, measureStorage(metrics)) : files
-  const metadata = createSqliteStore({
-    folder: join(data, 'holdfast'),
+  const { storage: files, store } = openStores({
+    configuration,
     clock,
-    onEvents: (events) =>
-      events.forEach(({ type, at: _at, actor, ...fields }) => log.info(type, { ...fields, address: actor.address })),
+    onEvents: (events) => {
+      for (const { type, at: _at, actor, ...fields } of events)
+        if (!type.endsWith('.pulled')) log.info(type, { ...fields, address: actor.address }) // the access log tells of pulls
+      volume.notice()
+      for (const feature of features) feature.onEvents?.(events)
+    },
     onCommit: metrics && measureCommits(metrics),
   })
-  const features = createFeatures(
+  const storage = metrics ? timed(files, measureStorage(metrics)) : files
+  const volume = createVolume({
+    storage,
+    store,
+    log,
+    clock,
+    bootedAt: bootedAt(clock),
+    follow: configuration.storage.followTree,
+  })
+  const { metadata } = volume
+  const features: ReturnType<typeof createFeatures> = createFeatures(
     { configuration, storage, metadata, log, clock },
     { stopping: stopping.signal, metrics, writeAccess },
   )
@@ -67,6 +82,7 @@ export function createApp(options: AppOptions): App {
     lists: configuration.lists,
     authorizer,
     ids: { upload: randomUUID },
+    onPull: features.find((feature) => feature.onPull)?.onPull,
   })
   const probe = route(
     'GET HEAD',
@@ -103,15 +119,21 @@ export function createApp(options: AppOptions): App {
 
   return {
     metadata,
-    listen: async () => ({ debug: await debug?.listen(), address: await listener.listen() }),
+    async listen() {
+      for (const feature of features) await feature.start?.()
+      const bound = { debug: await debug?.listen(), address: await listener.listen() }
+      volume.start()
+      return bound
+    },
     runJobs: jobs.look,
     async close(graceMs = http.drainMs) {
       stopping.abort()
       await listener.close(graceMs)
       await debug?.close(0)
       watchdog.stop()
-      for (const feature of features) feature.stop?.()
       await jobs.stop()
+      for (const feature of features) await feature.stop?.()
+      await volume.stop()
       await metadata.close()
     },
   }
@@ -143,4 +165,28 @@ function measureCommits(metrics: ReturnType<typeof createMetrics>): (seconds: nu
     quick,
   )
   return (seconds) => tell([], seconds)
+}
+
+/** When this machine started. */
+export function bootedAt(clock: { now(): Date }): Date {
+  return new Date(clock.now().getTime() - uptime() * 1000)
+}
+
+interface StoreOptions {
+  configuration: Configuration
+  clock: { now(): Date }
+  onEvents?: (events: RegistryEvent[]) => void
+  onCommit?: ((seconds: number) => void) | undefined
+  /** Begins with an empty database and keeps the one that is there under another name. */
+  anew?: boolean
+}
+
+/** Opens what a registry keeps. @throws when another process has it open */
+export function openStores({ configuration, ...options }: StoreOptions): {
+  storage: StorageDriver
+  store: SqliteStore
+} {
+  const { root } = configuration.storage
+  const store = createSqliteStore({ folder: join(root, 'holdfast'), ...options })
+  return { storage: createFilesystem(root), store }
 }

@@ -1,11 +1,19 @@
 const usage = `Usage: holdfast COMMAND
 
   serve [CONFIG]      start the registry
+  config COMMAND      check, show or explain the configuration
+  fsck [CONFIG]       check a volume nobody serves, and mend it with --repair
+  reindex [CONFIG]    make the database of a volume anew from its files
+  healthcheck [CONFIG]  ask the registry on this machine whether it is ready
 `
 
 /** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
 const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   serve: () => import('./commands/serve.ts'),
+  config: () => import('./commands/config.ts'),
+  fsck: () => import('./commands/fsck.ts'),
+  reindex: () => import('./commands/reindex.ts'),
+  healthcheck: () => import('./commands/healthcheck.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<void> {
@@ -20,5 +28,5 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exit(1)
+  process.exit(error instanceof Error && 'exitCode' in error ? Number(error.exitCode) : 1)
 })

@@ -1,16 +1,19 @@
+import { rm } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
 import { type App, createApp } from '../app.ts'
-import { defaultConfiguration } from '../config/configuration.ts'
-import { loadSettings } from '../config/settings.ts'
+import { type Loaded, loadConfiguration } from '../config/load.ts'
 import { nameOf } from '../listen/listener.ts'
 import { createLog } from '../platform/log.ts'
+import { filesOf, runAsOwner } from './privileges.ts'
 
 const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
 
-  CONFIG              a registry:2 configuration file (config.yml)
-  --addr HOST:PORT    where to listen (default 127.0.0.1:5000)
-  --data DIR          where images are kept (default ./data)
+  CONFIG              a configuration file of registry:2, registry:3 or Holdfast (config.yml)
+  --addr HOST:PORT    where to listen (default 127.0.0.1:5000; with a file :5000)
+  --data DIR          where images are kept (default ./data; with a file /var/lib/registry)
+
+A flag comes before a REGISTRY_* variable, that before the file. "holdfast config" checks and explains files.
 `
 
 /** `holdfast serve`: runs the registry until it is told to stop. */
@@ -23,19 +26,18 @@ export async function run(args: string[]): Promise<void> {
   const [file, ...rest] = positionals
   if (values.help) return void process.stdout.write(usage)
   if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
-  await serve(await loadSettings({ file, addr: values.addr, data: values.data, env: process.env }))
+  await serve(await loadConfiguration({ file, flags: { addr: values.addr, data: values.data }, env: process.env }))
 }
 
-async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promise<void> {
+async function serve({ configuration, warnings }: Loaded): Promise<void> {
   const clock = { now: () => new Date() }
-  const log = createLog(settings.logLevel, (line) => process.stderr.write(line), clock)
-  for (const warning of settings.warnings) log.warn('config', { warning })
-  const configuration = defaultConfiguration()
-  configuration.storage.root = settings.data
-  configuration.http.address = { host: settings.host, port: settings.port }
+  const { root: data, inMemory } = configuration.storage
+  const log = createLog(configuration.log.level, (line) => process.stderr.write(line), clock, configuration.log)
+  for (const warning of warnings) log.warn('config', { warning })
+  if (configuration.runAsOwner) runAsOwner(data, filesOf(configuration), log)
   const app = createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
   const bound = await app.listen()
-  log.info('registry.listening', { address: nameOf(bound.address), data: settings.data })
+  log.info('registry.listening', { address: nameOf(bound.address), data })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
   // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
@@ -52,13 +54,15 @@ async function serve(settings: Awaited<ReturnType<typeof loadSettings>>): Promis
       }
       stoppingSince = clock.now().getTime()
       log.info('registry.stopping', { signal })
-      close().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error('registry.stop-failed', { error: String(error) })
-          process.exit(1)
-        },
-      )
+      close()
+        .then(() => (inMemory ? rm(data, { recursive: true, force: true }) : undefined))
+        .then(
+          () => process.exit(0),
+          (error: unknown) => {
+            log.error('registry.stop-failed', { error: String(error) })
+            process.exit(1)
+          },
+        )
     }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)

@@ -33,6 +33,8 @@ export interface Configuration {
     version: 'v1' | 'v2'
     endpoints: NotificationEndpoint[]
   }
+  /** Whether a process of root goes on as the owner of the volume, as the image does. */
+  runAsOwner: boolean
   /** The most entries a page of a list may have. */
   lists: { catalogMax: number; tagsMax: number }
   validation: {
@@ -139,6 +141,7 @@ export function defaultConfiguration(): Configuration {
     auth: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
+    runAsOwner: false,
     lists: { catalogMax: 1000, tagsMax: 10_000 },
     validation: { urls: undefined, indexPlatforms: 'all' },
   }

@@ -4,6 +4,7 @@ import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
+import type { Actor, Happening, RegistryEvent } from '../registry/ports/events.ts'
 import type { Guard } from '../registry/ports/guard.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -42,6 +43,12 @@ export interface Feature {
   /** At most one feature decides who may do what. */
   authorizer?: Authorizer
   jobs?: Job[]
-  /** Called when the last request has been answered. */
-  stop?(): void
+  /** Told about events right after their commit. What must not be missed is read from the log instead, by a cursor. */
+  onEvents?(events: RegistryEvent[]): void
+  /** Told about each pull; must not keep it waiting. */
+  onPull?(pull: Happening, actor: Actor): void
+  /** Before the first request; what it throws keeps the registry from starting. */
+  start?(): Promise<void>
+  /** After the last request. */
+  stop?(): Promise<void> | void
 }

@@ -5,15 +5,21 @@ import { health } from './health/index.ts'
 import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
+import { htpasswd } from './htpasswd/index.ts'
+import { notifications } from './notifications/index.ts'
 import { scrub } from './scrub/index.ts'
+import { silly } from './silly/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
 /** The features there are; gates, guards and observers are asked in this order. */
 export function createFeatures(platform: Platform, serving: Serving): Feature[] {
   return [
     health(platform, serving),
+    htpasswd(platform),
+    silly(platform),
     maintenance(platform),
     manifestRules(platform),
+    notifications(platform, serving),
     uploadPurge(platform),
     eventRetention(platform),
     scrub(platform),

@@ -132,7 +132,9 @@ async function authenticate(authenticators: Authenticator[], request: IncomingRe
 async function authorize(authorizer: Authorizer, principal: Principal, needed: Access[]): Promise<void> {
   for (const access of needed) {
     if (await authorizer.allows(principal, access)) continue
-    throw new OciError(principal.kind === 'anonymous' ? 'UNAUTHORIZED' : 'DENIED')
+    if (principal.kind !== 'anonymous') throw new OciError('DENIED')
+    const detail = needed.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+    throw new OciError('UNAUTHORIZED', { detail, headers: { 'WWW-Authenticate': authorizer.challenge(needed) } })
   }
 }
 

@@ -44,11 +44,8 @@ export function createLists({ metadata, lists }: Pick<RegistryPorts, 'metadata' 
     query: URLSearchParams,
   ): Promise<{ index: string; next: string | undefined }> {
     const types = query.getAll('artifactType').filter((type) => type !== '')
-    const page = {
-      limit: limitOf(query, { max: maxReferrers }),
-      last: query.get('last') ?? undefined,
-      bytes: maxIndexBytes,
-    }
+    const last = query.get('last') ?? undefined
+    const page = { limit: limitOf(query, { max: maxReferrers }), last, bytes: maxIndexBytes }
     const { descriptors, next } = await metadata.manifests.referrers(repository, subject, types, page)
     return { index: `{"schemaVersion":2,"mediaType":"${mediaTypes.index}","manifests":[${descriptors}]}`, next }
   }

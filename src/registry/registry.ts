@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/types.ts'
+import type { HttpRequest } from '../http/types.ts'
 import type { Actor } from './ports/events.ts'
 import type { RegistryPorts } from './ports/ports.ts'
 import { createBlobs } from './blobs.ts'
@@ -14,6 +14,8 @@ export function createRegistry(ports: RegistryPorts) {
   return { ...ports, blobs, uploads, manifests: createManifests(ports), lists: createLists(ports) }
 }
 
-export function actorOf(principal: Principal): Actor {
-  return { name: principal.kind === 'anonymous' ? '' : principal.name, address: principal.address }
+export function actorOf({ principal, method, headers }: HttpRequest<unknown>): Actor {
+  const name = principal.kind === 'anonymous' ? '' : principal.name
+  // A client may call itself anything, and the event log keeps it.
+  return { name, address: principal.address, method, host: headers.host, agent: headers['user-agent']?.slice(0, 300) }
 }

@@ -27,10 +27,11 @@ const maxManifestBytes = 4 << 20
 const maxTags = 50
 
 /** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
-export function registryRoutes({ blobs, uploads, manifests, lists, guards, authorizer, metadata }: Registry): Route[] {
+export function registryRoutes(registry: Registry): Route[] {
+  const { blobs, uploads, manifests, lists, guards, authorizer, metadata, onPull } = registry
   return [
-    route('GET HEAD', '/v2/', open, async () => json('{}')), // end-1
-    route('GET HEAD', '/v2', open, async () => json('{}')),
+    route('GET HEAD', '/v2/', api, async () => json('{}')), // end-1
+    route('GET HEAD', '/v2', api, async () => json('{}')),
     route('GET HEAD', '/v2/:repository+/manifests/:reference', pull, getManifest), // end-3
     route('GET HEAD', '/v2/:repository+/blobs/:digest', pull, getBlob), // end-2
     route('POST', '/v2/:repository+/blobs/uploads/', push, startUpload), // end-4, end-11
@@ -45,7 +46,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     route('DELETE', '/v2/:repository+/blobs/:digest', remove, deleteBlob), // end-10
     route('GET HEAD', '/v2/:repository+/referrers/:digest', pull, listReferrers), // end-12
     route('GET HEAD', '/v2/_catalog', catalog, listRepositories),
-    route('GET HEAD', '/v2/_oci/ext/discover', open, async () => json(extensions)),
+    route('GET HEAD', '/v2/_oci/ext/discover', api, async () => json(extensions)),
   ]
 
   async function getManifest(request: InRepository<'reference'>): Promise<HttpReply> {
@@ -54,6 +55,11 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     if (guards.length > 0) await ask(guards, 'beforePull', { repository, reference, principal: request.principal })
     const manifest = await manifests.get(repository, reference)
     if (namesEntity(request.headers['if-none-match'], manifest.digest)) return notModified(manifest.digest)
+    if (onPull) {
+      const { content, ...rest } = manifest
+      const tag = 'tag' in reference ? reference.tag : undefined
+      onPull({ type: 'manifest.pulled', repository, ...rest, size: content.length, tag }, actorOf(request))
+    }
     return manifestReply(manifest)
   }
 
@@ -65,10 +71,12 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const unchanged = namesEntity(known, digest)
     if (unchanged || request.method === 'HEAD') {
       const { size } = await blobs.stat(repository, digest)
+      if (!unchanged) onPull?.({ type: 'blob.pulled', repository, digest, size }, actorOf(request))
       return unchanged ? notModified(digest) : blobReply(digest, size)
     }
     const content = await blobs.open(repository, digest)
     const { size } = content
+    onPull?.({ type: 'blob.pulled', repository, digest, size }, actorOf(request))
     const range = parseRange(ifRange === undefined || ifRange === `"${digest}"` ? header : undefined, size)
     if (range !== 'unsatisfiable' && size > 0) return blobReply(digest, size, content, range)
     await content.close()
@@ -82,7 +90,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const mount = query.get('mount')
     if (mount && isDigest(mount)) {
       const sources = await mountSources(request, mount)
-      if (await blobs.mount(repository, mount, sources, actorOf(principal))) return blobCreated(repository, mount)
+      if (await blobs.mount(repository, mount, sources, actorOf(request))) return blobCreated(repository, mount)
     }
     await ask(guards, 'beforeUpload', { repository, principal })
     const digest = query.has('digest') ? parseDigest(query.get('digest')!) : undefined
@@ -91,7 +99,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
       !mount &&
       (lengthOf(request.headers) !== 0 || digest === digestOf(Buffer.alloc(0), algorithmOf(digest)))
     ) {
-      await uploads.push(repository, digest, chunkOf(request), actorOf(principal))
+      await uploads.push(repository, digest, chunkOf(request), actorOf(request))
       return blobCreated(repository, digest)
     }
     const algorithm = query.get('digest-algorithm')
@@ -123,7 +131,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     if (!text)
       throw new OciError('DIGEST_INVALID', { message: 'the digest is missing: close the upload with ?digest=sha256:…' })
     const digest = parseDigest(text)
-    await uploads.finish(upload, digest, chunkOf(request), actorOf(request.principal))
+    await uploads.finish(upload, digest, chunkOf(request), actorOf(request))
     return blobCreated(repository, digest)
   }
 
@@ -154,7 +162,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const content = await readBody(request, maxManifestBytes)
     const { digest, subject } = await manifests.push(
       { repository, content, contentType, digest: given, tags, expects: expectedTag(headers) },
-      actorOf(principal),
+      actorOf(request),
       (pushed, manifest) => ask(guards, 'beforePush', { repository, tags, digest: pushed, manifest, principal }),
     )
     return reply(201, {
@@ -169,7 +177,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const { repository } = request.params
     const reference = parseReference(request.params.reference)
     await ask(guards, 'beforeDelete', { repository, target: reference, principal: request.principal })
-    await manifests.remove(repository, reference, actorOf(request.principal))
+    await manifests.remove(repository, reference, actorOf(request))
     return reply(202)
   }
 
@@ -177,7 +185,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
     const { repository } = request.params
     const digest = parseDigest(request.params.digest)
     await ask(guards, 'beforeDelete', { repository, target: { blob: digest }, principal: request.principal })
-    await blobs.remove(repository, digest, actorOf(request.principal))
+    await blobs.remove(repository, digest, actorOf(request))
     return reply(202, { 'Docker-Content-Digest': digest })
   }
 
@@ -205,7 +213,7 @@ export function registryRoutes({ blobs, uploads, manifests, lists, guards, autho
 const extensions = `{"extensions":[{"name":"_oci","url":"https://github.com/opencontainers/distribution-spec","description":"discovery of extensions","endpoints":["_oci/ext/discover","_catalog"]}]}`
 
 // What a route needs. A name that breaks the grammar is refused here, before anything is looked up.
-const open = (): Access[] => []
+const api = (): Access[] => [{ type: 'registry', name: 'api', action: 'pull' }]
 const catalog = (): Access[] => [{ type: 'registry', name: 'catalog', action: '*' }]
 const pull = ({ params }: InRepository): Access[] => [
   { type: 'repository', name: parseRepository(params.repository), action: 'pull' },

@@ -36,9 +36,11 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
     }
 
     describe('stat', () => {
-      it('tells the size of what lies at a path', async () => {
+      it('tells the size of what lies at a path, and when it was written', async () => {
         await put('stat/a', 'four')
-        assert.deepEqual(await driver.stat('stat/a'), { size: 4 })
+        const found = (await driver.stat('stat/a'))!
+        assert.equal(found.size, 4)
+        assert.ok(Math.abs(found.modifiedAt.getTime() - Date.now()) < 60_000)
       })
 
       it('finds nothing where nothing is, below content, and where only a folder would be', async () => {
@@ -110,7 +112,7 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
 
       it('creates also when nothing comes', async () => {
         assert.equal(await driver.append('append/empty', 0, Readable.from([]), ignore), 0)
-        assert.deepEqual(await driver.stat('append/empty'), { size: 0 })
+        assert.equal((await driver.stat('append/empty'))?.size, 0)
         assert.deepEqual(await read('append/empty'), Buffer.alloc(0))
       })
 
@@ -131,7 +133,7 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
           throw new Error('the client went away')
         }
         await assert.rejects(driver.append('append/c', 0, Readable.from(broken()), ignore), /the client went away/)
-        assert.deepEqual(await driver.stat('append/c'), { size: 600_000 })
+        assert.equal((await driver.stat('append/c'))?.size, 600_000)
         await driver.append('append/c', 600_000, Readable.from([bytes.subarray(600_000)]), ignore)
         assert.ok((await read('append/c'))?.equals(bytes))
       })
@@ -192,7 +194,7 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
       it('takes empty content', async () => {
         await put('publish/nothing', '')
         await driver.publish('publish/nothing', 'publish/empty')
-        assert.deepEqual(await driver.stat('publish/empty'), { size: 0 })
+        assert.equal((await driver.stat('publish/empty'))?.size, 0)
       })
 
       it('throws when there is nothing to publish, and leaves what lies there', async () => {
@@ -208,7 +210,7 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
         await driver.delete('delete/a')
         await driver.delete('delete/b')
         for (const path of ['delete/a', 'delete/b/1', 'delete/b/c/2']) assert.equal(await driver.stat(path), undefined)
-        assert.deepEqual(await driver.stat('delete/bc'), { size: 1 })
+        assert.equal((await driver.stat('delete/bc'))?.size, 1)
       })
 
       it('of nothing is no error', async () => {
@@ -225,15 +227,55 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
     })
 
     describe('list', () => {
-      it('names what lies directly below a path, and when it was last written', async () => {
+      it('names what lies directly below a path', async () => {
         for (const path of ['list/a', 'list/b', 'list/sub/c']) await put(path, 'x')
-        const entries = await driver.list('list')
-        assert.deepEqual(entries.map((entry) => entry.name).toSorted(), ['a', 'b', 'sub'])
-        for (const { modifiedAt } of entries) assert.ok(Math.abs(modifiedAt.getTime() - Date.now()) < 60_000)
+        assert.deepEqual((await driver.list('list')).toSorted(), ['a', 'b', 'sub'])
       })
 
-      it('is empty where nothing is', async () => {
+      it('is empty where nothing is, and below content', async () => {
         assert.deepEqual(await driver.list('list/none'), [])
+        await put('list/content', 'x')
+        assert.deepEqual(await driver.list('list/content'), [])
+      })
+    })
+
+    describe('a small file', () => {
+      const moment = new Date('2020-02-02T02:02:02.123Z')
+
+      it('is written as of a moment, to the millisecond, and read', async () => {
+        await driver.put('small/a/b', Buffer.from('hello'), moment)
+        assert.equal(String(await driver.get('small/a/b')), 'hello')
+        assert.deepEqual(await driver.stat('small/a/b'), { size: 5, modifiedAt: moment })
+        assert.deepEqual(await driver.list('small/a'), ['b'])
+      })
+
+      it('replaces what lies there', async () => {
+        await driver.put('small/c', Buffer.from('long and old'), moment)
+        await driver.put('small/c', Buffer.from('new'), moment)
+        assert.equal(String(await driver.get('small/c')), 'new')
+      })
+
+      it('is not there where nothing is', async () => {
+        await driver.put('small/d', Buffer.from('x'), moment)
+        assert.equal(await driver.get('small/none'), undefined)
+        assert.equal(await driver.get('small/d/below'), undefined)
+      })
+    })
+
+    describe('alias', () => {
+      it('gives content a second path that outlives the first', async () => {
+        await put('alias/a', 'same')
+        await driver.alias('alias/a', 'alias/deep/b')
+        await driver.delete('alias/a')
+        assert.equal((await read('alias/deep/b'))?.toString(), 'same')
+      })
+
+      it('leaves what lies there, and throws when there is nothing', async () => {
+        await put('alias/c', 'c')
+        await put('alias/d', 'd')
+        await driver.alias('alias/c', 'alias/d')
+        assert.equal((await read('alias/d'))?.toString(), 'd')
+        await assert.rejects(driver.alias('alias/none', 'alias/e'))
       })
     })
   })

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { algorithmOf, createDigester, type Digest } from '../../oci/digest.ts'
-import { blobPath, quarantinePath } from '../../registry/paths.ts'
+import { blobPath } from '../../registry/paths.ts'
 import type { Feature, Platform } from '../feature.ts'
 
 const day = 86_400_000
@@ -89,6 +89,11 @@ export function scrub({ storage, metadata, clock, log }: Platform): Feature {
   }
 
   return { name: 'scrub', jobs: [{ name: 'scrub', everySeconds, run }] }
+}
+
+/** Where bytes go that are not what their name says. */
+function quarantinePath(digest: Digest): string {
+  return `holdfast/quarantine/${digest}`
 }
 
 /** Where in the order of digests a moment of the day lies. */

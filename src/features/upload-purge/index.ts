@@ -21,9 +21,10 @@ export function uploadPurge({ configuration, storage, metadata, clock, log }: Pl
       await storage.delete(uploadPath(id))
       log.info('upload.purged', { upload: id })
     }
-    for (const { name, modifiedAt } of await storage.list(uploadsPath)) {
+    for (const name of await storage.list(uploadsPath)) {
       if (signal.aborted) return
-      if (modifiedAt.getTime() > now - orphanAge || (await metadata.uploads.find(name))) continue
+      const found = await storage.stat(uploadPath(name))
+      if (!found || found.modifiedAt.getTime() > now - orphanAge || (await metadata.uploads.find(name))) continue
       if (!dryRun) await storage.delete(uploadPath(name))
       log.info(dryRun ? 'upload.orphan-would-be-purged' : 'upload.orphan-purged', { upload: name })
     }

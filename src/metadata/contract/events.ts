@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { digestOf } from '../../oci/digest.ts'
 import { pushOf, type Tools } from './tools.ts'
 
 /** The log of what happened, and the leases of jobs. */
@@ -38,6 +39,55 @@ export function testEventsAndJobs({ store, reopen, commitBlob, push, eventsOf, p
       assert.ok((await store().events.after(0, 1))[0]!.sequence > last)
       await store().events.deleteBefore(now())
       assert.equal((await store().events.after(0, 10)).length, 1, 'what happened at the moment itself is kept')
+    })
+  })
+
+  describe('an event that changes no state', () => {
+    it('is recorded among the others, with who caused it', async () => {
+      const before = await store().events.last()
+      const pull = {
+        type: 'blob.pulled',
+        repository: 'events/p',
+        digest: digestOf(Buffer.from('pulled')),
+        size: 7,
+      } as const
+      const by = { name: 'ann', address: '10.0.0.1', method: 'GET', host: 'registry', agent: 'tester' }
+      await store().events.record([
+        { ...pull, actor: by },
+        { ...pull, actor: { name: '', address: '' } },
+      ])
+      const [first, second, ...more] = await store().events.after(before, 10)
+      assert.deepEqual(more, [])
+      assert.deepEqual(first, { ...pull, actor: by, at: now().toISOString(), sequence: before + 1 })
+      assert.equal(await store().events.last(), second?.sequence)
+    })
+  })
+
+  describe('the newest event', () => {
+    it('keeps its number also when it was forgotten', async () => {
+      await commitBlob('events/newest', 'newest')
+      const last = await store().events.last()
+      assert.equal((await store().events.after(last - 1, 10)).length, 1)
+      passSeconds(60)
+      await store().events.deleteBefore(now())
+      assert.equal(await store().events.last(), last)
+    })
+  })
+
+  describe('a cursor', () => {
+    it('is kept by name, also when the store is opened again', async () => {
+      assert.equal(await store().cursors.get('one'), undefined)
+      await store().cursors.set('one', 7)
+      await store().cursors.set('two', 0)
+      passSeconds(5)
+      await store().cursors.set('one', 8)
+      await reopen()
+      assert.deepEqual(await store().cursors.get('one'), { sequence: 8, movedAt: now() })
+      assert.equal((await store().cursors.get('two'))?.sequence, 0)
+      assert.deepEqual(await store().cursors.names(), ['one', 'two'])
+      await store().cursors.delete('one')
+      await store().cursors.delete('none')
+      assert.deepEqual(await store().cursors.names(), ['two'])
     })
   })
 

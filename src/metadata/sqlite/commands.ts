@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening, RegistryEvent } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+import { createVolumeCommands } from './volume-commands.ts'
 
 export type Commands = ReturnType<typeof createCommands>
 
@@ -39,12 +40,17 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
   const setTag = sql(`
     insert into tag (repository_id, name, digest, moved_at) values (?, ?, ?, ?)
     on conflict (repository_id, name) do update set digest = excluded.digest, moved_at = excluded.moved_at`)
+  const setHistory = sql('insert or replace into tag_history (repository_id, name, digest, at) values (?, ?, ?, ?)')
+  const removeHistory = sql('delete from tag_history where repository_id = ? and name = ?')
   const removeTag = sql('delete from tag where repository_id = ? and name = ?')
   const removeTagsOf = sql('delete from tag where repository_id = ? and digest = ? returning name')
   const addUpload = sql('insert into upload (id, repository, algorithm, started_at) values (?, ?, ?, ?)')
   const removeUpload = sql('delete from upload where id = ?')
   const addEvent = sql('insert into event (at, body) values (?, ?)')
-  const removeEvents = sql('delete from event where at < ?')
+  const setCursor = sql('insert or replace into cursor (name, sequence, moved_at) values (?, ?, ?)')
+  const removeCursor = sql('delete from cursor where name = ?')
+  const removeEvents = sql(`
+    delete from event where at < ? and not sequence > (select min(sequence) from cursor where sequence >= 0) is true`)
   const addJob = sql('insert into job (name, due_at, leased_until) values (?, ?, 0) on conflict do nothing')
   const leaseJob = sql('update job set leased_until = ? where name = ? and due_at <= ? and leased_until <= ?')
   const releaseJob = sql('update job set leased_until = 0, due_at = ? where name = ?')
@@ -81,7 +87,12 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }
 
+  const volume = createVolumeCommands(database, ensureRepository)
   return {
+    ...volume,
+    dropBlob: (digest: Digest, since: number, act: Act) =>
+      volume.dropBlob(digest, since, (happening) => record(act, happening)),
+
     commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): void {
       addBlob.run(blob.digest, blob.size, act.at)
       addLink.run(ensureRepository(blob.repository), blob.digest)
@@ -115,7 +126,10 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
         const descriptor = { mediaType, digest, size: content.length, artifactType, annotations }
         addReferrer.run(id, subject, digest, artifactType ?? null, JSON.stringify(descriptor))
       }
-      for (const tag of push.tags) setTag.run(id, tag, digest, act.at)
+      for (const tag of push.tags) {
+        setTag.run(id, tag, digest, act.at)
+        setHistory.run(id, tag, digest, act.at)
+      }
       record(act, {
         type: 'manifest.pushed',
         repository: push.repository,
@@ -131,6 +145,7 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
       const id = repositoryId(repository)
       if (id === undefined || !manifestSize.get(id, digest)) return undefined
       const tags = removeTagsOf.all(id, digest).map((row) => String(row.name))
+      for (const tag of tags) removeHistory.run(id, tag)
       removeReferrer.run(id, digest)
       removeManifest.run(id, digest)
       record(act, { type: 'manifest.deleted', repository, digest, tags })
@@ -140,6 +155,7 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     deleteTag(repository: string, tag: string, act: Act): boolean {
       const id = repositoryId(repository)
       if (id === undefined || removeTag.run(id, tag).changes === 0) return false
+      removeHistory.run(id, tag)
       record(act, { type: 'tag.deleted', repository, tag })
       return true
     },
@@ -151,6 +167,15 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
       removeUpload.run(id)
     },
 
+    recordEvents(happenings: (Happening & { actor: Actor })[], at: number): void {
+      for (const { actor, ...happening } of happenings) record({ at, actor }, happening as Happening)
+    },
+    setCursor(name: string, sequence: number, at: number): void {
+      setCursor.run(name, sequence, at)
+    },
+    deleteCursor(name: string): void {
+      removeCursor.run(name)
+    },
     deleteEventsBefore(moment: number): void {
       removeEvents.run(moment)
     },

@@ -74,6 +74,26 @@ const migrations = [
     leased_until integer not null
   ) strict, without rowid;
   `,
+  `
+  -- how far readers of the event log have come
+  create table cursor (
+    name text primary key,
+    sequence integer not null,
+    moved_at integer not null
+  ) strict, without rowid;
+
+  -- every digest a tag pointed to since it was last deleted, and when it last began to
+  create table tag_history (
+    repository_id integer not null references repository,
+    name text not null,
+    digest text not null,
+    at integer not null,
+    primary key (repository_id, name, digest)
+  ) strict, without rowid;
+  insert into tag_history select repository_id, name, digest, moved_at from tag;
+
+  alter table manifest add column last_pulled_at integer;
+  `,
 ]
 
 /** Brings the database to the present version. @throws when a newer Holdfast wrote it */

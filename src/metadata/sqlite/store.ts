@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Digest, digestOf, algorithmOf } from '../../oci/digest.ts'
@@ -6,9 +6,13 @@ import type { Reference } from '../../oci/reference.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { MetadataStore, StoredManifest, Upload } from '../../registry/ports/metadata.ts'
 import { createByteCache } from './byte-cache.ts'
+import type { VolumeFacts } from '../volume-facts.ts'
 import { openWithReserve } from './reserve.ts'
 import { migrate } from './schema.ts'
+import { createVolumeFacts } from './volume-facts.ts'
 import { createWriter } from './writer.ts'
+
+export type SqliteStore = MetadataStore & { volume: VolumeFacts }
 
 interface SqliteOptions {
   /** The folder of the database and its lock. */
@@ -18,6 +22,8 @@ interface SqliteOptions {
   onEvents?: (events: RegistryEvent[]) => void
   /** Told how long each transaction took, from its commands to its being on the disk. */
   onCommit?: ((seconds: number) => void) | undefined
+  /** Begins with an empty database and keeps the one that is there under another name. */
+  anew?: boolean
 }
 
 interface ReferrersPart {
@@ -32,10 +38,12 @@ const tagCacheBytes = 4 << 20
  * kept in memory; what a write changed is dropped before the write is acknowledged.
  * @throws when another process holds the folder
  */
-export function createSqliteStore({ folder, clock, onEvents, onCommit }: SqliteOptions): MetadataStore {
+export function createSqliteStore(options: SqliteOptions): SqliteStore {
+  const { folder, clock, onEvents, onCommit, anew } = options
   mkdirSync(folder, { recursive: true })
   const lock = lockFolder(folder)
   const path = join(folder, 'holdfast.db')
+  if (anew) putAside(path, clock.now())
   const database = openWithReserve(folder, () => openDatabase(path))
   for (const name of [folder, dirname(folder), dirname(dirname(folder))]) syncFolder(name) // the store's own names
   const { run, close } = createWriter(path, (events) => onEvents?.(events), onCommit)
@@ -109,6 +117,10 @@ export function createSqliteStore({ folder, clock, onEvents, onCommit }: SqliteO
         forget(repository, undefined, [tag])
         return removed
       },
+      history: async (repository, tag) =>
+        queries.history
+          .all(repository, tag)
+          .map((row) => ({ digest: row.digest as Digest, at: new Date(Number(row.at)) })),
     },
     uploads: {
       create: (upload) => run('createUpload', upload, now()),
@@ -121,12 +133,24 @@ export function createSqliteStore({ folder, clock, onEvents, onCommit }: SqliteO
         queries.events
           .all(sequence, limit)
           .map((row) => ({ ...JSON.parse(String(row.body)), sequence: Number(row.sequence) })),
+      last: async () => Number(queries.lastEvent.get()?.sequence ?? 0),
+      record: (happenings) => run('recordEvents', happenings, now()),
       deleteBefore: (moment) => run('deleteEventsBefore', moment.getTime()),
+    },
+    cursors: {
+      async get(name) {
+        const row = queries.cursor.get(name)
+        return row && { sequence: Number(row.sequence), movedAt: new Date(Number(row.moved_at)) }
+      },
+      set: (name, sequence) => run('setCursor', name, sequence, now()),
+      delete: (name) => run('deleteCursor', name),
+      names: async () => names(queries.cursorNames.all()),
     },
     jobs: {
       claim: (name, leaseSeconds) => run('claimJob', name, now(), leaseSeconds * 1000),
       release: (name, seconds) => run('releaseJob', name, now() + seconds * 1000),
     },
+    volume: createVolumeFacts({ database, run, now, forget }),
     async close() {
       await close()
       database.close()
@@ -156,6 +180,12 @@ function openDatabase(path: string): DatabaseSync {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`Cannot open ${path}: ${reason}; can this user write to the folder and its files?`, { cause })
   }
+}
+
+/** Gives a database and its log another name, with the moment in it. */
+function putAside(path: string, moment: Date): void {
+  const aside = `${path}.${moment.toISOString().replaceAll(':', '-')}`
+  for (const part of ['', '-wal', '-shm']) if (existsSync(path + part)) renameSync(path + part, aside + part)
 }
 
 /** Makes the names in a folder durable; a folder above the store that this user may not read is somebody else's. */
@@ -203,8 +233,14 @@ function createQueries(database: DatabaseSync) {
       select total(octet_length(descriptor)) as total from referrer join repository on repository.id = repository_id
       where name = :repository and subject = :subject`),
     tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
+    history: sql(`
+      select digest, at from tag_history join repository on repository.id = repository_id
+      where repository.name = ? and tag_history.name = ? order by at desc, digest`),
+    cursor: sql('select sequence, moved_at from cursor where name = ?'),
     upload: sql('select id, repository, algorithm from upload where id = ?'),
     oldUploads: sql('select id from upload where started_at < ?'),
+    lastEvent: sql("select seq as sequence from sqlite_sequence where name = 'event'"),
+    cursorNames: sql('select name from cursor order by name'),
     events: sql('select sequence, body from event where sequence > ? order by sequence limit ?'),
   }
 }

@@ -1,9 +1,13 @@
 import type { Digest } from '../../oci/digest.ts'
 
-/** Who did it, as far as is known when it happens. */
+/** Who did it and by which request, as far as is known when it happens. */
 export interface Actor {
   name: string
   address: string
+  method?: string | undefined
+  host?: string | undefined
+  /** The client's program, as it calls itself. */
+  agent?: string | undefined
 }
 
 /** What happened, and in which repository. */
@@ -14,6 +18,9 @@ export type Happening = { repository: string } & (
   | { type: 'manifest.pushed'; digest: Digest; mediaType: string; size: number; tags: string[] }
   | { type: 'manifest.deleted'; digest: Digest; tags: string[] }
   | { type: 'tag.deleted'; tag: string }
+  /** Recorded only where somebody asks for them: see `onPull`. */
+  | { type: 'manifest.pulled'; digest: Digest; mediaType: string; size: number; tag: string | undefined }
+  | { type: 'blob.pulled'; digest: Digest; size: number }
 )
 
 /** A fact recorded in the transaction that made it true: a new event is one line above. */

@@ -1,7 +1,7 @@
 import type { Algorithm, Digest } from '../../oci/digest.ts'
 import type { ContentReference } from '../../oci/manifest.ts'
 import type { Reference } from '../../oci/reference.ts'
-import type { Actor, RegistryEvent } from './events.ts'
+import type { Actor, Happening, RegistryEvent } from './events.ts'
 
 export interface StoredManifest {
   digest: Digest
@@ -83,6 +83,8 @@ export interface MetadataStore {
     /** Undefined when there is no such repository. */
     list(repository: string, page: Page): Promise<string[] | undefined>
     delete(repository: string, tag: string, actor: Actor): Promise<boolean>
+    /** Every digest the tag pointed to since it was last deleted, with the last time it began to; the newest first. */
+    history(repository: string, tag: string): Promise<{ digest: Digest; at: Date }[]>
   }
   uploads: {
     create(upload: Upload): Promise<void>
@@ -93,7 +95,20 @@ export interface MetadataStore {
   events: {
     /** Events in the order they were committed, after the one with this sequence number. */
     after(sequence: number, limit: number): Promise<(RegistryEvent & { sequence: number })[]>
+    /** The sequence number of the newest event; 0 before the first. */
+    last(): Promise<number>
+    /** Records what changes no state. */
+    record(happenings: (Happening & { actor: Actor })[]): Promise<void>
+    /** Keeps what a cursor has yet to pass. */
     deleteBefore(moment: Date): Promise<void>
+  }
+  /** How far each reader of the events has come. */
+  cursors: {
+    get(name: string): Promise<{ sequence: number; movedAt: Date } | undefined>
+    /** A negative sequence stands for a reader that has stopped: it keeps no events. */
+    set(name: string, sequence: number): Promise<void>
+    delete(name: string): Promise<void>
+    names(): Promise<string[]>
   }
   jobs: {
     /** Takes the job for `leaseSeconds` if it is due and nobody holds it. */

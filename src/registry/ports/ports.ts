@@ -1,4 +1,5 @@
 import type { Authorizer } from '../../auth/types.ts'
+import type { Actor, Happening } from './events.ts'
 import type { Guard } from './guard.ts'
 import type { MetadataStore } from './metadata.ts'
 import type { StorageDriver } from './storage.ts'
@@ -12,4 +13,6 @@ export interface RegistryPorts {
   lists?: { catalogMax: number; tagsMax: number }
   authorizer?: Authorizer | undefined
   ids: { upload(): string }
+  /** Told about each pull; must not keep it waiting. */
+  onPull?: ((pull: Happening, actor: Actor) => void) | undefined
 }

@@ -6,8 +6,8 @@ import type { Content } from '../../http/types.ts'
  * What a full disk or too many open files refuse is thrown with Node's error code (`ENOSPC`, `EMFILE`).
  */
 export interface StorageDriver {
-  /** Size of what lies there; undefined when nothing does. */
-  stat(path: string): Promise<{ size: number } | undefined>
+  /** Size of what lies there and when it was last written; undefined when nothing does. */
+  stat(path: string): Promise<{ size: number; modifiedAt: Date } | undefined>
   /** Opens content for reading; the caller closes it. */
   open(path: string): Promise<Content | undefined>
   /**
@@ -22,6 +22,12 @@ export interface StorageDriver {
   publish(from: string, to: string): Promise<void>
   /** Removes the content, or everything below the path; removing nothing is no error. */
   delete(path: string): Promise<void>
-  /** Names directly below a path, with the moment each was last written. */
-  list(path: string): Promise<{ name: string; modifiedAt: Date }[]>
+  /** Names directly below a path, in no order; none where there is no folder. */
+  list(path: string): Promise<string[]>
+  /** The bytes of a small file. */
+  get(path: string): Promise<Buffer | undefined>
+  /** Writes a small file as of a moment: whole or not at all when the process dies, but a power cut may undo it. */
+  put(path: string, content: Uint8Array, modifiedAt: Date): Promise<void>
+  /** Gives content a second path, unless something lies there. */
+  alias(path: string, to: string): Promise<void>
 }

@@ -1,0 +1,70 @@
+import { parseArgs } from 'node:util'
+import { bootedAt, openStores } from '../app.ts'
+import { createLog } from '../platform/log.ts'
+import { type Finding, fsck } from '../volume/fsck.ts'
+import { configurationOf } from './configuration.ts'
+
+const usage = `Usage: holdfast fsck [CONFIG] [--data DIR] [--repair] [--json]
+
+Checks a volume that no registry is running on: one line for each thing that is wrong, with what would be done about it.
+Ends with 0 when nothing is wrong, 1 when something is and stays so, 2 when it could not check.
+
+  CONFIG        a registry:2 configuration file (config.yml)
+  --data DIR    where images are kept (default ./data)
+  --repair      do it
+  --json        one JSON object for each line
+`
+
+/** `holdfast fsck`: lists what is damaged in a volume, and mends it on request. */
+export async function run(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      data: { type: 'string' },
+      repair: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  if (values.help) return void process.stdout.write(usage)
+  try {
+    const configuration = await configurationOf(positionals, values.data, usage)
+    process.exitCode = (await check(configuration, values)) ? 0 : 1
+  } catch (error) {
+    throw Object.assign(error as Error, { exitCode: 2 })
+  }
+}
+
+/** Whether nothing is wrong any more. */
+async function check(
+  configuration: Parameters<typeof openStores>[0]['configuration'],
+  { repair, json }: { repair: boolean; json: boolean },
+): Promise<boolean> {
+  const clock = { now: () => new Date() }
+  const log = createLog('warn', (line) => process.stderr.write(line), clock)
+  const { storage, store } = openStores({ configuration, clock })
+  let [wrong, mended] = [0, 0]
+  const onFinding = (finding: Finding) => {
+    wrong++
+    if (finding.mended) mended++
+    process.stdout.write(json ? `${JSON.stringify(finding)}\n` : lineOf(finding))
+  }
+  try {
+    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, onFinding })
+  } finally {
+    await store.close()
+  }
+  if (!json) process.stdout.write(summaryOf(wrong, mended, repair))
+  return wrong === mended
+}
+
+function lineOf({ path, problem, mend, mended }: Finding): string {
+  const remedy = mend === undefined ? 'cannot be mended here' : mended ? `done: ${mend}` : `--repair would: ${mend}`
+  return `${path}: ${problem} (${remedy})\n`
+}
+
+function summaryOf(wrong: number, mended: number, repair: boolean): string {
+  if (wrong === 0) return 'nothing is wrong\n'
+  return repair ? `${wrong} found, ${mended} mended\n` : `${wrong} found\n`
+}

@@ -1,0 +1,35 @@
+import { parseArgs } from 'node:util'
+import { bootedAt, openStores } from '../app.ts'
+import { createLog } from '../platform/log.ts'
+import { createVolume } from '../volume/volume.ts'
+import { configurationOf } from './configuration.ts'
+
+const usage = `Usage: holdfast reindex [CONFIG] [--data DIR]
+
+Makes the database anew from the files of a volume that no registry is running on. The old database is kept beside the new one.
+
+  CONFIG        a registry:2 configuration file (config.yml)
+  --data DIR    where images are kept (default ./data)
+`
+
+/** `holdfast reindex`: for a database that is lost or damaged. */
+export async function run(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { data: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  })
+  if (values.help) return void process.stdout.write(usage)
+  const configuration = await configurationOf(positionals, values.data, usage)
+  const clock = { now: () => new Date() }
+  const log = createLog('info', (line) => process.stdout.write(line), clock)
+  const { storage, store } = openStores({ configuration, clock, anew: true })
+  try {
+    const volume = createVolume({ storage, store, log, clock, bootedAt: bootedAt(clock), follow: true })
+    volume.start()
+    if (!(await volume.passed())) process.exitCode = 1
+    await volume.stop()
+  } finally {
+    await store.close()
+  }
+}

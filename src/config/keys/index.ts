@@ -1,0 +1,121 @@
+import { booleanKind, integerKind, networkKind, patternKind, textKind, wordKind } from '../kinds.ts'
+import { key, list, opaque, section, type Value } from '../nodes.ts'
+import { auth } from './auth.ts'
+import { http } from './http.ts'
+import { log, loglevel } from './log.ts'
+import { storage } from './storage.ts'
+import { health, notifications } from './watch.ts'
+
+const proxyPart = { later: 'the pull-through cache', quiet: true }
+
+const proxy = section('Being a cache of another registry.', {
+  remoteurl: key(textKind, 'The registry that is cached.', {
+    status: { later: 'the pull-through cache', unsafe: true },
+  }),
+  username: key(textKind, 'Who signs in there.', { status: proxyPart }),
+  password: key(textKind, 'With which password.', { secret: true, status: proxyPart }),
+  exec: opaque('A program that knows the password.', proxyPart),
+  ttl: key(textKind, 'How long content is kept.', { status: proxyPart }),
+  cachewritetimeout: key(textKind, 'How long keeping it may take.', { status: proxyPart }),
+})
+
+const validation = section('What pushed manifests may hold.', {
+  disabled: key(booleanKind, 'Whether none of it is checked.', { default: 'false' }),
+  enabled: key(
+    booleanKind,
+    'The older opposite of `disabled`; with it, and without lists of `urls`, layers may have none.',
+  ),
+  manifests: section('Checks of manifests.', {
+    urls: section('The `urls` of layers that lie elsewhere. Not checked when neither list is given.', {
+      allow: list('One of these must fit.', key(patternKind, 'A pattern.')),
+      deny: list('None of these may fit.', key(patternKind, 'A pattern.')),
+    }),
+    indexes: section('The images an index names.', {
+      platforms: key(wordKind(['all', 'none', 'list']), 'Which of them must be there.', { default: 'all' }),
+      platformlist: list(
+        'Those for these platforms, with `platforms: list`.',
+        section('A platform.', {
+          architecture: key(textKind, 'As amd64.'),
+          os: key(textKind, 'As linux.'),
+        }),
+      ),
+    }),
+  }),
+})
+
+const holdfast = section(
+  'What registry:2 does not have.',
+  {
+    runasowner: key(booleanKind, 'Whether a process of root goes on as the owner of the volume, as the image does.', {
+      default: 'false',
+    }),
+    http: section(
+      'How the registry is reached.',
+      {
+        trustedproxies: list(
+          'Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed; nobody by default.',
+          key(networkKind, 'An address or a network.'),
+        ),
+      },
+      { strict: true },
+    ),
+    storage: section(
+      'How images are kept.',
+      {
+        followtree: key(booleanKind, "Whether registry:2's tree of links follows, so that the volume can go back.", {
+          default: 'true',
+        }),
+      },
+      { strict: true },
+    ),
+    notifications: section(
+      'How others are told.',
+      {
+        version: key(wordKind(['v1', 'v2']), 'The content type of events: of registry:2 (v1) or registry:3 (v2).', {
+          default: 'v2',
+        }),
+      },
+      { strict: true },
+    ),
+  },
+  { strict: true },
+)
+
+/**
+ * Every key of the configuration file: those of registry:2 and registry:3, and ours under `holdfast`. Reading, checking,
+ * explaining and the documentation all follow from this table.
+ */
+export const keys = section('The configuration file.', {
+  version: key(wordKind(['0.1']), "The file's form, always 0.1.", { default: '0.1' }),
+  log,
+  loglevel,
+  storage,
+  auth,
+  http,
+  health,
+  notifications,
+  catalog: section('The list of repositories.', {
+    maxentries: key(integerKind(0), 'The most a page may have.', { default: '1000', zeroIsDefault: true }),
+  }),
+  tags: section('The lists of tags.', {
+    maxtags: key(integerKind(0), 'The most a page may have.', { default: '10000', zeroIsDefault: true }),
+  }),
+  validation,
+  proxy,
+  redis: opaque("registry:2's cache in Redis.", {
+    ignored: 'facts are read from the database, there is nothing to cache',
+  }),
+  middleware: opaque('What registry:2 puts between, such as cloudfront.', { later: 'redirects of object storage' }),
+  policy: opaque('Which classes of content a repository may hold.', {
+    ignored: 'repositories hold all kinds of content',
+  }),
+  reporting: opaque('Bugsnag and New Relic; gone from registry:3 as well.', {
+    ignored: 'nothing is sent to third parties',
+  }),
+  compatibility: opaque('Manifests of schema 1; gone from registry:3 as well.', {
+    ignored: 'clients stopped using schema 1 in 2017',
+  }),
+  holdfast,
+})
+
+export type Keys = Value<typeof keys>

@@ -1,0 +1,159 @@
+import { isIP } from 'node:net'
+
+/** A kind of value: how its text is read, and what to say when it cannot be. */
+export interface Kind<T> {
+  /** "expected …" in an error, and the column "form" of the documentation. */
+  form: string
+  /** The value; undefined when the text is not of this kind. The text is never empty. */
+  parse(text: string): T | undefined
+  /** What is odd about a text that can be read nevertheless. */
+  doubt?(text: string): string | undefined
+  /** For editors: JSON Schema of the value in the file. */
+  schema: Record<string, unknown>
+}
+
+export const textKind: Kind<string> = { form: 'a text', parse: (text) => text, schema: { type: 'string' } }
+
+/** YAML 1.1's booleans; quoted ones count as well, where registry:2 takes them for "off". */
+export const booleanKind: Kind<boolean> = {
+  form: 'true or false',
+  parse(text) {
+    if (/^(true|yes|on|y)$/i.test(text)) return true
+    return /^(false|no|off|n)$/i.test(text) ? false : undefined
+  },
+  schema: { type: 'boolean' },
+}
+
+/** A whole number in YAML 1.1's spellings, among them 0x1f and the octal 0777. */
+export function integerKind(min: number): Kind<number> {
+  return {
+    form: min === 0 ? 'a number from 0' : 'a number',
+    parse(text) {
+      const digits = text.replaceAll('_', '').replace(/^\+/, '')
+      const octal = /^0o?([0-7]+)$/.exec(digits)?.[1]
+      const value = octal
+        ? Number.parseInt(octal, 8)
+        : /^(-?\d+|0x[\da-f]+|0b[01]+)$/i.test(digits)
+          ? Number(digits)
+          : NaN
+      return Number.isSafeInteger(value) && value >= min ? value : undefined
+    },
+    schema: { type: 'integer', ...(min === 0 && { minimum: 0 }) },
+  }
+}
+
+const units: Record<string, number> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}
+const part = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g
+
+/** A duration as Go writes it, in milliseconds; a number without a unit counts nanoseconds, as it does there. */
+export const durationKind: Kind<number> = {
+  form: 'a duration such as 30s, 1h30m or 168h',
+  parse(text) {
+    const ms = goDuration(text)
+    return ms === undefined || ms === 0 ? ms : Math.max(1, ms) // what waits in a loop must wait
+  },
+  doubt(text) {
+    const ms = goDuration(text)
+    if (ms === undefined || ms === 0 || ms >= 1) return undefined
+    return `less than a millisecond, for a number without a unit counts nanoseconds; write ${Number.parseInt(text, 10)}s for seconds`
+  },
+  schema: { type: ['string', 'integer'] },
+}
+
+function goDuration(text: string): number | undefined {
+  const unsigned = text.replace(/^\+/, '')
+  if (/^\d+$/.test(unsigned)) return Number(unsigned) * units.ns!
+  if (unsigned.replace(part, '') !== '') return undefined
+  return [...unsigned.matchAll(part)].reduce((sum, [, count, unit]) => sum + Number(count) * units[unit!]!, 0)
+}
+
+/** One of these words, in any case. */
+export function wordKind<const W extends string>(words: readonly W[]): Kind<W> {
+  return {
+    form: words.length > 1 ? `${words.slice(0, -1).join(', ')} or ${words.at(-1)}` : words.join(),
+    parse: (text) => words.find((word) => word.toLowerCase() === text.toLowerCase()),
+    schema: { enum: words },
+  }
+}
+
+/** A TCP address; without a host it stands for all interfaces. */
+export const addressKind: Kind<{ host: string; port: number }> = {
+  form: 'HOST:PORT such as 127.0.0.1:5000 or :5000',
+  parse(text) {
+    const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(text)
+    const port = Number(match?.[3])
+    return match && port <= 65_535 ? { host: match[1] ?? (match[2] || '::'), port } : undefined
+  },
+  schema: { type: 'string' },
+}
+
+export const urlKind: Kind<string> = {
+  form: 'a URL such as https://example.com/path',
+  parse: (text) => (/^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined),
+  schema: { type: 'string' },
+}
+
+/** A pattern of Go's; the few spellings that JavaScript has otherwise are translated. */
+export const patternKind: Kind<RegExp> = {
+  form: 'a regular expression',
+  parse(text) {
+    const [, flags = '', body = ''] = /^(?:\(\?([ims]+)\))?([^]*)$/.exec(text) ?? []
+    try {
+      return new RegExp(body.replaceAll('(?P<', '(?<').replaceAll('\\A', '^').replaceAll('\\z', '$'), flags)
+    } catch {
+      return undefined
+    }
+  },
+  schema: { type: 'string', format: 'regex' },
+}
+
+/** An address or a network: 10.0.0.1, 10.0.0.0/8, fd00::/8. */
+export const networkKind: Kind<string> = {
+  form: 'an address or network such as 10.0.0.1 or 10.0.0.0/8',
+  parse(text) {
+    const [address = '', bits, ...rest] = text.split('/')
+    const family = isIP(address)
+    const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+    return family !== 0 && fits && rest.length === 0 ? text : undefined
+  },
+  schema: { type: 'string' },
+}
+
+const suites: Record<string, string> = {
+  TLS_AES_128_GCM_SHA256: 'TLS_AES_128_GCM_SHA256',
+  TLS_AES_256_GCM_SHA384: 'TLS_AES_256_GCM_SHA384',
+  TLS_CHACHA20_POLY1305_SHA256: 'TLS_CHACHA20_POLY1305_SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: 'ECDHE-RSA-AES256-GCM-SHA384',
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-ECDSA-CHACHA20-POLY1305',
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256: 'ECDHE-ECDSA-AES128-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256: 'ECDHE-RSA-AES128-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
+  TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA: 'ECDHE-ECDSA-AES256-SHA',
+  TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: 'ECDHE-RSA-AES256-SHA',
+  TLS_RSA_WITH_AES_128_GCM_SHA256: 'AES128-GCM-SHA256',
+  TLS_RSA_WITH_AES_256_GCM_SHA384: 'AES256-GCM-SHA384',
+  TLS_RSA_WITH_AES_128_CBC_SHA256: 'AES128-SHA256',
+  TLS_RSA_WITH_AES_128_CBC_SHA: 'AES128-SHA',
+  TLS_RSA_WITH_AES_256_CBC_SHA: 'AES256-SHA',
+}
+
+/** A cipher suite by Go's name, given by OpenSSL's. RC4 and 3DES are not to be had in either's present version. */
+export const cipherKind: Kind<string> = {
+  form: 'the name of a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
+  parse: (text) => (Object.hasOwn(suites, text) ? suites[text] : undefined),
+  schema: { enum: Object.keys(suites) },
+}

@@ -1,0 +1,99 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Authenticator, Authorizer } from '../../auth/types.ts'
+import { OciError } from '../../oci/errors.ts'
+import type { Feature, Platform } from '../feature.ts'
+import { createBcrypt } from './bcrypt.ts'
+import { createUsers } from './users.ts'
+
+/** How long a password that was right is not compared again, and how many are remembered. */
+const rememberMs = 5 * 60_000
+const maxRemembered = 10_000
+
+interface Verified {
+  name: string | undefined
+  users: ReadonlyMap<string, string>
+  until: number
+}
+
+/**
+ * registry:2's `auth.htpasswd`: whoever is in the file may do everything, nobody else anything. A password is compared once and
+ * then remembered for some minutes as the HMAC of the header under a key of this process, until the file changes.
+ */
+export function htpasswd({ configuration, log, clock }: Platform): Feature {
+  if (configuration.auth?.kind !== 'htpasswd') return { name: 'htpasswd' }
+  const { realm, path } = configuration.auth
+  const challenge = `Basic realm="${realm.replaceAll(/[\\"]/g, String.raw`\$&`)}"`
+  const bcrypt = createBcrypt()
+  const users = createUsers({ path, log, clock, hash: bcrypt.hash })
+  const key = randomBytes(32)
+  const verified = new Map<string, Verified>()
+  const verifying = new Map<string, Promise<Verified>>()
+
+  const refused = () => new OciError('UNAUTHORIZED', { headers: { 'WWW-Authenticate': challenge } })
+
+  const authenticator: Authenticator = {
+    async authenticate({ authorization }, address) {
+      if (authorization === undefined) return undefined
+      const known = await users.current()
+      const mac = createHmac('sha256', key).update(authorization).digest('base64')
+      const before = verified.get(mac)
+      const { name } =
+        before?.users === known && before.until > clock.now().getTime()
+          ? before
+          : await verifyOnce(mac, authorization, known)
+      if (name === undefined) throw refused()
+      return { kind: 'user', name, address }
+    },
+  }
+
+  /** Clients open several connections at once: one comparison serves them all. */
+  function verifyOnce(mac: string, authorization: string, known: Verified['users']): Promise<Verified> {
+    const begun = verifying.get(mac)
+    if (begun) return begun
+    const work = verify(authorization, known)
+      .then((result) => {
+        if (result.name !== undefined) remember(mac, result)
+        return result
+      })
+      .finally(() => verifying.delete(mac))
+    verifying.set(mac, work)
+    return work
+  }
+
+  async function verify(authorization: string, known: Verified['users']): Promise<Verified> {
+    const { name, password } = readBasic(authorization)
+    const hash = known.get(name)
+    // For a name that nobody has the work is the same, so that the time it takes does not tell names.
+    const compared = hash ?? known.values().next().value
+    const fits = compared !== undefined && (await bcrypt.compare(password, compared))
+    const right = fits && hash !== undefined
+    if (!right) log.warn('login.failed', { user: name })
+    return { name: right ? name : undefined, users: known, until: clock.now().getTime() + rememberMs }
+  }
+
+  function remember(mac: string, result: Verified): void {
+    if (verified.size >= maxRemembered) verified.delete(verified.keys().next().value!)
+    verified.set(mac, result)
+  }
+
+  function readBasic(authorization: string): { name: string; password: string } {
+    const [, encoded] = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization) ?? []
+    const text = Buffer.from(encoded ?? '', 'base64').toString()
+    const colon = text.indexOf(':')
+    if (colon < 1) throw refused()
+    return { name: text.slice(0, colon), password: text.slice(colon + 1) }
+  }
+
+  const authorizer: Authorizer = {
+    allows: async ({ kind }) => kind !== 'anonymous',
+    challenge: () => challenge,
+  }
+
+  return {
+    name: 'htpasswd',
+    authenticators: [authenticator],
+    authorizer,
+    start: users.load,
+    stop: async () => bcrypt.stop(),
+  }
+}

@@ -1,0 +1,73 @@
+import { Writable } from 'node:stream'
+import { algorithmOf, createDigester, type Digest } from '../oci/digest.ts'
+import { blobPath } from '../registry/paths.ts'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import type { StorageDriver } from '../registry/ports/storage.ts'
+import type { Report } from './damage.ts'
+import { algorithms, blobsPath, digestIn, isEmptyDigest } from './layout.ts'
+
+interface Deps {
+  storage: StorageDriver
+  metadata: Pick<MetadataStore, 'blobs'>
+  report: Report
+  /** Corrects the size the database has for a blob. */
+  resize(digest: Digest, size: number): Promise<void>
+}
+
+/** Looks at every blob file, by its name and size: reading them all is the scrub's work. */
+export async function checkBlobFiles({ storage, metadata, report, resize }: Deps): Promise<void> {
+  for (const algorithm of await storage.list(blobsPath)) {
+    const folder = `${blobsPath}/${algorithm}`
+    if (!algorithms.some((name) => name === algorithm)) {
+      await report(folder, `a digest algorithm that is not served: ${algorithm}`)
+      continue
+    }
+    for (const prefix of await storage.list(folder))
+      for (const name of await storage.list(`${folder}/${prefix}`)) {
+        const path = `${folder}/${prefix}/${name}`
+        const digest = digestIn(algorithm as 'sha256', name)
+        if (!digest || !name.startsWith(prefix)) await report(path, 'is no digest, or not in its place')
+        else await check(digest, path).catch((error: unknown) => report(path, `cannot be read: ${String(error)}`))
+      }
+  }
+
+  async function check(digest: Digest, folder: string): Promise<void> {
+    for (const name of await storage.list(folder))
+      if (name !== 'data')
+        await report(`${folder}/${name}`, 'left over from a write that was cut off', {
+          how: 'remove it',
+          run: () => storage.delete(`${folder}/${name}`),
+        })
+    const path = blobPath(digest)
+    const data = await storage.stat(path)
+    if (!data) return
+    const known = await metadata.blobs.findAnywhere(digest)
+    const isCut = data.size === 0 && !isEmptyDigest(digest)
+    if (!isCut && (!known || known.size === data.size)) return
+    const problem = isCut ? 'is empty' : `has ${data.size} bytes, the database says ${known?.size}`
+    if (await isWhole(digest, path))
+      return report(path, problem, { how: 'correct the database', run: () => resize(digest, data.size) })
+    await report(path, problem, {
+      how: 'move it to holdfast/quarantine',
+      run: () => storage.publish(path, `holdfast/quarantine/${digest}`),
+    })
+  }
+
+  async function isWhole(digest: Digest, path: string): Promise<boolean> {
+    const content = await storage.open(path)
+    if (!content) return false
+    const digester = createDigester(algorithmOf(digest))
+    const sink = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        digester.update(chunk)
+        done()
+      },
+    })
+    try {
+      if (content.size > 0) await content.sendTo(sink, { first: 0, last: content.size - 1 })
+      return digester.digest() === digest
+    } finally {
+      await content.close()
+    }
+  }
+}

@@ -1,0 +1,205 @@
+import type { Digest } from '../oci/digest.ts'
+import { manifestKindOf } from '../oci/media-types.ts'
+import type { Found, FoundManifest, RepositoryFacts, TagMove, VolumeFacts } from '../metadata/volume-facts.ts'
+import { blobPath } from '../registry/paths.ts'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import type { StorageDriver } from '../registry/ports/storage.ts'
+import { readDocument } from './document.ts'
+import {
+  currentLink,
+  isEmptyDigest,
+  isTag,
+  layerLink,
+  layersPath,
+  parseLink,
+  revisionLink,
+  revisionsPath,
+  tagsPath,
+} from './layout.ts'
+import type { Breathe, TreeReader } from './read.ts'
+
+/** Manifests are handed over in portions of this many: their bytes need not be in memory together. */
+const portion = 200
+
+/** How tree and database of a repository differ. */
+export interface Difference {
+  /** In the tree, and not or otherwise in the database; manifests were handed over as they were found. */
+  found: Pick<Found, 'blobs' | 'tags'> & { manifests: Digest[] }
+  /** Names the content lies under in the tree that differ from what a link is called: sha512 names of sha256 content. */
+  aliases: { digest: Digest; target: Digest }[]
+  /** In the database, and not or otherwise in the tree. */
+  lost: { layers: Digest[]; manifests: Digest[]; tags: string[] }
+  /** Whether everything could be read; else what seems lost may be there. */
+  whole: boolean
+}
+
+interface Deps {
+  storage: StorageDriver
+  reader: TreeReader
+  facts: VolumeFacts
+  manifests: MetadataStore['manifests']
+  onUnreadable(path: string, error: unknown): void
+}
+
+interface Options {
+  /** Whether the tree is right about a tag it moved at the first moment and the database at the second. */
+  treeWins(inTree: number, inDatabase: number): boolean
+  takeManifests(manifests: FoundManifest[]): Promise<void>
+  breathe: Breathe
+}
+
+/** Compares the tree of links of a repository with the database; of what is unchanged nothing is read but the names. */
+export function createComparison({ storage, reader, facts, manifests, onUnreadable }: Deps) {
+  return async function compare(
+    repository: string,
+    { treeWins, takeManifests, breathe }: Options,
+  ): Promise<Difference> {
+    const known = await facts.of(repository)
+    const difference: Difference = {
+      found: { blobs: [], manifests: [], tags: [] },
+      aliases: [],
+      lost: { layers: [], manifests: [], tags: [] },
+      whole: true,
+    }
+    const { found, lost } = difference
+    /** Manifests that are served: those of the database that the tree still has, and found ones. */
+    const served = new Set<Digest>()
+    let gathered: FoundManifest[] = []
+
+    await layers()
+    await revisions()
+    await tags()
+    await keepWhatIsNeeded()
+    await handOver()
+    return difference
+
+    /** Does a part of the work; what cannot be read is told, and the rest goes on. */
+    async function attempt(path: string, work: () => Promise<void>): Promise<void> {
+      await breathe()
+      try {
+        await work()
+      } catch (error) {
+        difference.whole = false
+        onUnreadable(path, error)
+      }
+    }
+    async function handOver(): Promise<void> {
+      if (gathered.length > 0) await takeManifests(gathered)
+      gathered = []
+    }
+
+    async function layers(): Promise<void> {
+      const present = new Set<Digest>()
+      await attempt(layersPath(repository), async () => {
+        for (const digest of await reader.digestsIn(layersPath(repository)))
+          await attempt(layerLink(repository, digest), () => layer(digest, present))
+      })
+      for (const digest of known.layers) if (!present.has(digest)) lost.layers.push(digest)
+    }
+    async function layer(digest: Digest, present: Set<Digest>): Promise<void> {
+      const path = layerLink(repository, digest)
+      if (!(await storage.stat(path))) return
+      present.add(digest)
+      if (known.layers.has(digest)) return
+      const own = await storage.stat(blobPath(digest))
+      const target = own ? digest : parseLink(await storage.get(path))
+      const data = own ?? (target && (await storage.stat(blobPath(target))))
+      if (!data || !target) return // a link that leads nowhere: the blob is unknown
+      if (data.size === 0 && !isEmptyDigest(digest)) return // what a crash left of a write
+      if (target !== digest && !digest.startsWith('sha512:')) return
+      if (target !== digest) difference.aliases.push({ digest, target })
+      found.blobs.push({ digest, size: data.size, storedAt: data.modifiedAt.getTime() })
+    }
+
+    async function revisions(): Promise<void> {
+      await attempt(revisionsPath(repository), async () => {
+        for (const digest of await reader.digestsIn(revisionsPath(repository)))
+          await attempt(revisionLink(repository, digest), async () => {
+            const link = await storage.stat(revisionLink(repository, digest))
+            if (!link) return
+            if (known.manifests.has(digest)) served.add(digest)
+            else await find(digest, link.modifiedAt.getTime())
+          })
+      })
+    }
+
+    /** Takes a manifest from its bytes, if they are there, and then the children it lists. */
+    async function find(digest: Digest, pushedAt?: number): Promise<boolean> {
+      if (served.has(digest)) return true
+      const read = await reader.manifest(digest, pushedAt)
+      if (!read) return false
+      served.add(digest)
+      found.manifests.push(digest)
+      gathered.push(read.manifest)
+      for (const child of read.document.references) if (child.kind === 'child') await findChild(child.digest)
+      if (gathered.length >= portion) await handOver()
+      return true
+    }
+
+    async function findChild(digest: Digest): Promise<void> {
+      if (known.manifests.has(digest)) {
+        if (await storage.stat(blobPath(digest))) served.add(digest)
+        return
+      }
+      const link = await storage.stat(revisionLink(repository, digest))
+      await find(digest, link?.modifiedAt.getTime())
+    }
+
+    async function tags(): Promise<void> {
+      const present = new Set<string>()
+      await attempt(tagsPath(repository), async () => {
+        for (const tag of await storage.list(tagsPath(repository)))
+          if (isTag(tag)) await attempt(currentLink(repository, tag), () => readTag(tag, present))
+      })
+      for (const tag of known.tags.keys()) if (!present.has(tag)) lost.tags.push(tag)
+    }
+    async function readTag(tag: string, present: Set<string>): Promise<void> {
+      const link = await storage.stat(currentLink(repository, tag))
+      if (!link) return
+      const before = known.tags.get(tag)
+      if (before?.movedAt === link.modifiedAt.getTime()) return stays(tag, before.digest)
+      const now = await reader.current(repository, tag)
+      if (!now) return
+      const history = await reader.history(repository, tag)
+      const { digest, at } = now.digest ? { digest: now.digest, at: now.at } : await newest(history)
+      if (before && (!digest || (!now.digest && at <= before.movedAt))) return stays(tag, before.digest)
+      if (before && digest === before.digest) return stays(tag, digest) // a copy of the volume may have other times
+      if (before && !treeWins(at, before.movedAt)) return
+      if (!digest || !(await isServed(digest))) return
+      present.add(tag)
+      found.tags.push({ name: tag, digest, movedAt: at, history })
+
+      function stays(name: string, where: Digest): void {
+        present.add(name)
+        served.add(where)
+      }
+    }
+    /** Where a tag whose `current/link` is damaged pointed last, as far as that is still there. */
+    async function newest(history: TagMove[]): Promise<{ digest?: Digest; at: number }> {
+      for (const move of history) if (await isServed(move.digest)) return move
+      return { at: 0 }
+    }
+    /** What a tag points to stays, even if its own link is gone. */
+    async function isServed(digest: Digest): Promise<boolean> {
+      if (known.manifests.has(digest)) served.add(digest)
+      return served.has(digest) || find(digest)
+    }
+
+    /** Manifests whose link is gone stay when an index that stays lists them and their bytes are there. */
+    async function keepWhatIsNeeded(): Promise<void> {
+      const gone = [...known.manifests.keys()].filter((digest) => !served.has(digest))
+      if (gone.length > 0) await keepChildren(known, new Set(gone))
+      for (const digest of gone) if (!served.has(digest)) lost.manifests.push(digest)
+    }
+    async function keepChildren(before: RepositoryFacts, gone: Set<Digest>): Promise<void> {
+      for (const [digest, { mediaType }] of before.manifests) {
+        if (!served.has(digest) || manifestKindOf(mediaType) !== 'index') continue
+        const index = await manifests.find(repository, { digest })
+        const children = (index && readDocument(index.content)?.references) ?? []
+        for (const child of children)
+          if (gone.has(child.digest) && (await storage.stat(blobPath(child.digest)))) served.add(child.digest)
+        await breathe()
+      }
+    }
+  }
+}

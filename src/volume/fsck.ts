@@ -1,0 +1,139 @@
+import type { VolumeFacts } from '../metadata/volume-facts.ts'
+import type { Log } from '../platform/log.ts'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import type { StorageDriver } from '../registry/ports/storage.ts'
+import { checkBlobFiles } from './blob-files.ts'
+import type { Difference } from './compare.ts'
+import { createDamageCheck, type Report } from './damage.ts'
+import { createFollower, cursorName } from './follow.ts'
+import { blobsPath, currentLink, layerLink, repositoriesPath, revisionLink } from './layout.ts'
+import { lostBlobs } from './lost-blobs.ts'
+import { createReconciliation, type Mode } from './reconcile.ts'
+import { assess, whatIsGone } from './state.ts'
+import { createTreeWriter } from './write.ts'
+
+/** One thing that is wrong. */
+export interface Finding {
+  path: string
+  problem: string
+  /** How it is mended; undefined when it cannot be. */
+  mend: string | undefined
+  mended: boolean
+}
+
+interface Deps {
+  storage: StorageDriver
+  store: MetadataStore & { volume: VolumeFacts }
+  log: Log
+  bootedAt: Date
+  repair: boolean
+  onFinding(finding: Finding): void
+}
+
+/**
+ * Checks a volume nobody serves: every link, all it leads to, and whether the database says the same. With `repair` mends what
+ * can be mended; else nothing is written.
+ */
+export async function fsck({ storage, store, log, bootedAt, repair, onFinding }: Deps): Promise<void> {
+  const facts = store.volume
+  const writer = createTreeWriter(storage)
+  const breathe = async () => {}
+  const reported = new Set<string>()
+  const { mode, replayFrom, isGone } = await stateOf()
+  const isNew = (await store.cursors.get(cursorName)) === undefined && facts.repositories().length === 0
+  const deleted = await deletedAfter(replayFrom)
+  if (repair && replayFrom !== undefined) await replay(replayFrom)
+
+  const onUnreadable = (path: string, error: unknown) => report(path, `cannot be read: ${String(error)}`)
+  const { reconcile, compare, reader } = createReconciliation({
+    storage,
+    metadata: store,
+    facts,
+    writer,
+    // The check of the links tells of the same.
+    onUnreadable: () => {},
+  })
+  const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
+  const names = new Set<string>()
+  for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
+  for (const name of [...new Set([...names, ...facts.repositories()])].toSorted()) {
+    await checkRepository(name)
+    await agree(name)
+  }
+  await checkBlobFiles({ storage, metadata: store, report, resize: facts.resizeBlob })
+  for await (const { digest, since } of lostBlobs(storage, store, breathe))
+    await report(digest, 'a blob of the database whose bytes are gone', {
+      how: 'take it out of the database',
+      run: async () => void (await facts.dropBlob(digest, since)),
+    })
+  if (repair) await store.cursors.set(cursorName, facts.lastEvent())
+
+  async function stateOf(): Promise<{ mode: Mode; replayFrom: number | undefined; isGone: boolean }> {
+    const state = await assess({ metadata: store, facts, bootedAt })
+    const gone = await whatIsGone(storage, facts)
+    if (!gone) return { mode: state.mode ?? 'both', replayFrom: state.replayFrom, isGone: false }
+    if (gone === 'blobs' && repair)
+      throw new Error(
+        `Cannot repair: there is no blob in ${blobsPath}, but the database knows some; is the volume mounted?`,
+      )
+    await report(gone === 'blobs' ? blobsPath : repositoriesPath, 'is empty, the database has content', {
+      how: 'write the tree anew from the database',
+      run: async () => {},
+    })
+    return { mode: 'both', replayFrom: undefined, isGone: true }
+  }
+
+  async function replay(from: number): Promise<void> {
+    const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
+    await follower.replay(from)
+  }
+
+  /** Brings tree and database of a repository into agreement, or tells how they differ. */
+  async function agree(repository: string): Promise<void> {
+    const treeWins = (inTree: number, inDatabase: number) => mode === 'tree' || (mode === 'both' && inTree > inDatabase)
+    if (!isNew && !isGone)
+      await tell(repository, await compare(repository, { treeWins, takeManifests: async () => {}, breathe }))
+    if (repair) await reconcile(repository, { mode, write: true, breathe })
+  }
+
+  async function tell(repository: string, { found, lost }: Difference): Promise<void> {
+    const take = { how: mode === 'database' ? 'remove the link' : 'take it into the database', run: async () => {} }
+    const give = { how: mode === 'tree' ? 'take it out of the database' : 'write the link', run: async () => {} }
+    const unknown = [
+      ...found.blobs.map(({ digest }) => layerLink(repository, digest)),
+      ...found.manifests.map((digest) => revisionLink(repository, digest)),
+      ...found.tags.map(({ name }) => currentLink(repository, name)),
+    ]
+    const missing = [
+      ...lost.layers.map((digest) => layerLink(repository, digest)),
+      ...lost.manifests.map((digest) => revisionLink(repository, digest)),
+      ...lost.tags.map((name) => currentLink(repository, name)),
+    ]
+    const untold = (path: string) => !reported.has(path) && !deleted.has(path)
+    for (const path of unknown.filter(untold)) await report(path, 'is not what the database says', take)
+    for (const path of missing.filter(untold)) await report(path, 'is in the database and not in the tree', give)
+  }
+
+  async function report(path: string, problem: string, mend?: Parameters<Report>[2]): Promise<void> {
+    reported.add(path)
+    if (repair) await mend?.run()
+    onFinding({ path, problem, mend: mend?.how, mended: repair && mend !== undefined })
+  }
+
+  /** Links that events not yet in the tree have taken away. */
+  async function deletedAfter(from: number | undefined): Promise<Set<string>> {
+    const paths = new Set<string>()
+    for (let last = from; last !== undefined;) {
+      const events = await store.events.after(last, 500)
+      for (const event of events) {
+        const { repository } = event
+        if (event.type === 'blob.deleted') paths.add(layerLink(repository, event.digest))
+        if (event.type === 'manifest.deleted') paths.add(revisionLink(repository, event.digest))
+        const tags = event.type === 'tag.deleted' ? [event.tag] : event.type === 'manifest.deleted' ? event.tags : []
+        for (const tag of tags) paths.add(currentLink(repository, tag))
+      }
+      last = events.at(-1)?.sequence
+    }
+    return paths
+  }
+}

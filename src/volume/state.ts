@@ -1,0 +1,52 @@
+import type { VolumeFacts } from '../metadata/volume-facts.ts'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import type { StorageDriver } from '../registry/ports/storage.ts'
+import { cursorName, settleMs } from './follow.ts'
+import { blobsPath, layersPath, manifestsPath } from './layout.ts'
+import type { Mode } from './reconcile.ts'
+
+/** The cursor of a tree that was taken over once and is not followed. */
+export const notFollowed = -1
+
+export interface State {
+  /** Who is right where tree and database differ; undefined: they are not compared. */
+  mode: Mode | undefined
+  /** The event after which the tree may lack something; undefined when it lacks nothing. */
+  replayFrom: number | undefined
+}
+
+interface Deps {
+  metadata: Pick<MetadataStore, 'cursors'>
+  facts: VolumeFacts
+  /** When the machine started: what was written before and not synced may be lost. */
+  bootedAt: Date
+}
+
+/** How the tree stands to the database after the last run. */
+export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State> {
+  const cursor = await metadata.cursors.get(cursorName)
+  if (!cursor) return { mode: 'both', replayFrom: undefined } // never followed: a volume of registry:2, or an older database
+  if (cursor.sequence < 0) return { mode: 'database', replayFrom: undefined }
+  const isClean = cursor.sequence === facts.lastEvent() && cursor.movedAt > bootedAt
+  if (isClean) return { mode: 'tree', replayFrom: undefined }
+  const settled = facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs))
+  return { mode: 'both', replayFrom: Math.min(cursor.sequence, settled) }
+}
+
+/**
+ * Whether the blobs or all repositories are gone, though the database has content: a folder that is not mounted rather than a
+ * registry that deleted everything.
+ */
+export async function whatIsGone(storage: StorageDriver, facts: VolumeFacts): Promise<'blobs' | 'tree' | undefined> {
+  const known = facts.repositories()
+  if (known.length === 0) return undefined
+  if ((await storage.list(blobsPath)).length === 0) return 'blobs'
+  const isThere = (path: string) =>
+    storage.list(path).then(
+      (names) => names.length > 0,
+      () => true, // what may not be read is there
+    )
+  for (const name of known)
+    if ((await isThere(manifestsPath(name))) || (await isThere(layersPath(name)))) return undefined
+  return 'tree'
+}

@@ -1,0 +1,197 @@
+import type { VolumeFacts } from '../metadata/volume-facts.ts'
+import type { Log } from '../platform/log.ts'
+import { blobPath } from '../registry/paths.ts'
+import type { MetadataStore } from '../registry/ports/metadata.ts'
+import type { StorageDriver } from '../registry/ports/storage.ts'
+import { createFollower, cursorName, settleMs } from './follow.ts'
+import { createGate } from './gate.ts'
+import { blobsPath, repositoriesPath } from './layout.ts'
+import { lostBlobs } from './lost-blobs.ts'
+import { createBreath } from './read.ts'
+import { createReconciliation, type Mode } from './reconcile.ts'
+import { assess, notFollowed, type State, whatIsGone } from './state.ts'
+import { createTreeWriter } from './write.ts'
+
+interface Deps {
+  storage: StorageDriver
+  store: MetadataStore & { volume: VolumeFacts }
+  log: Log
+  clock: { now(): Date }
+  /** When the machine started. */
+  bootedAt: Date
+  /** Whether the tree follows what happens. */
+  follow: boolean
+}
+
+const cursorMs = 30_000
+const progressMs = 10_000
+
+/**
+ * Keeps registry:2's tree of links and the database alike, so that a volume is taken over in place and can be given back: at
+ * the start what another registry left is taken into the database, while it runs the tree follows every event.
+ */
+export function createVolume({ storage, store, log, clock, bootedAt, follow }: Deps) {
+  const facts = store.volume
+  const writer = createTreeWriter(storage)
+  const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
+  const onUnreadable = (path: string, error: unknown) =>
+    log.error('volume.unreadable', { path, error: error instanceof Error ? error.message : String(error) })
+  const { reconcile, reader, counts } = createReconciliation({ storage, metadata: store, facts, writer, onUnreadable })
+  const reconciled = new Map<string, Promise<void>>()
+  const stopping = new AbortController()
+  let waiting = 0
+  let state: State = { mode: undefined, replayFrom: undefined }
+  let isOpen = false
+  let isPassed = false
+  let isGone = false
+  let isWhole = true
+  let isFollowing = false
+  let begun: Promise<void> | undefined
+  let walked: Promise<string[]> | undefined
+  let passing: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+  const breathe = createBreath(() => waiting > 0)
+
+  /** Finds out how the tree stands, and writes into it what it may lack. */
+  const begin = () =>
+    (begun ??= beginOnce().catch((error: unknown) => {
+      isGone = true // as good as: nothing is compared and nothing followed
+      state.mode = undefined
+      fail('volume.start-failed')(error)
+    }))
+  async function beginOnce(): Promise<void> {
+    const cursor = await store.cursors.get(cursorName)
+    state = await assess({ metadata: store, facts, bootedAt })
+    if (!follow && state.mode !== 'tree' && cursor) state.mode = undefined // the tree is of the past
+    const gone = cursor && state.mode ? await whatIsGone(storage, facts) : undefined
+    if (gone === 'blobs' || (gone && state.mode === 'tree')) {
+      isGone = true
+      state.mode = undefined
+      return log.error('volume.gone', {
+        missing: gone === 'blobs' ? blobsPath : repositoriesPath,
+        message:
+          'the database has content and the volume has not; nothing is removed and the tree is not followed. If it is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew',
+      })
+    }
+    if (!follow) return
+    if (!cursor) await store.cursors.set(cursorName, unfinished())
+    if (state.replayFrom !== undefined) await follower.replay(state.replayFrom)
+    follower.start(facts.lastEvent())
+    isFollowing = true
+  }
+
+  /** Reconciles a repository unless that was begun already. */
+  function once(repository: string): Promise<void> {
+    const known = reconciled.get(repository)
+    if (known) return known
+    const { mode } = state
+    const done = mode ? bringTogether(repository, mode) : Promise.resolve()
+    reconciled.set(repository, done)
+    return done
+  }
+  async function bringTogether(repository: string, mode: Mode): Promise<void> {
+    try {
+      if (!(await reconcile(repository, { mode, write: isFollowing, breathe }))) isWhole = false
+    } catch (error) {
+      isWhole = false
+      fail('volume.reconcile-failed', { repository })(error)
+    }
+  }
+  async function ready(repository: string): Promise<void> {
+    waiting++
+    try {
+      await begin()
+      await once(repository)
+    } finally {
+      waiting--
+    }
+  }
+
+  const names = () => (walked ??= walk())
+  async function walk(): Promise<string[]> {
+    const found: string[] = []
+    for await (const name of reader.repositories(onUnreadable)) {
+      found.push(name)
+      await breathe()
+    }
+    return found.toSorted()
+  }
+
+  /** Reconciles everything, the repositories first. */
+  async function pass(): Promise<void> {
+    await begin()
+    const started = performance.now()
+    if (state.mode) {
+      const all = new Set([...(await names()), ...facts.repositories()])
+      let told = performance.now()
+      for (const [index, name] of [...all].entries()) {
+        if (stopping.signal.aborted) return
+        await once(name)
+        if (performance.now() - told < progressMs) continue
+        told = performance.now()
+        log.info('volume.reconciling', { done: index + 1, of: all.size })
+      }
+      const lost = state.mode === 'tree' ? lostBlobs(storage, store, breathe) : []
+      for await (const { digest, since } of lost) {
+        if (stopping.signal.aborted) return
+        if (await facts.dropBlob(digest, since)) counts.removed++
+      }
+      if (stopping.signal.aborted) return
+      log.info('volume.reconciled', { mode: state.mode, ...counts, ms: Math.round(performance.now() - started) })
+    }
+    isOpen = true
+    reconciled.clear()
+    if (!follow && !isGone) await store.cursors.set(cursorName, notFollowed)
+    isPassed = !isGone
+    await moveCursor()
+  }
+
+  /** Where the cursor stands while the tree may lack something that no event is needed for. */
+  const unfinished = () => Math.max(0, facts.lastEvent() - 1)
+
+  /**
+   * Stores how far the tree surely follows, which is not the last event while it may lack something. Before a stop all of it counts:
+   * whether the machine was cut off from power afterwards is known from when it started.
+   */
+  async function moveCursor(stopping = false): Promise<void> {
+    if (!isPassed || !isFollowing || !follower.isWhole()) return
+    const stored = (await store.cursors.get(cursorName))?.sequence ?? 0
+    const settled = facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
+    const reached = stopping ? follower.applied() : Math.max(stored, Math.min(settled, follower.applied()))
+    const sequence = isWhole ? reached : Math.min(reached, unfinished())
+    if (sequence !== stored || stopping) await store.cursors.set(cursorName, sequence)
+  }
+
+  function fail(event: string, fields: Record<string, unknown> = {}) {
+    return (error: unknown) =>
+      log.error(event, { ...fields, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+
+  return {
+    /** The store as the registry may use it: it answers about a repository once that was reconciled. */
+    metadata: createGate(store, {
+      isOpen: () => isOpen,
+      ready,
+      names,
+      sizeOf: (digest) => storage.stat(blobPath(digest)),
+    }),
+    /** Events were recorded. */
+    notice: () => follower.notice(),
+    /** Begins to reconcile and to follow in the background. */
+    start(): void {
+      passing = pass().catch(fail('volume.reconcile-failed'))
+      timer = setInterval(() => void moveCursor().catch(fail('volume.cursor-failed')), cursorMs).unref()
+    },
+    /** Writes what the tree lacks yet, and notes that it lacks nothing. */
+    async stop(): Promise<void> {
+      stopping.abort()
+      clearInterval(timer)
+      await passing
+      if (!isFollowing) return
+      await follower.stop()
+      await moveCursor(true)
+    },
+    /** Resolves when everything was reconciled, with whether all could be. */
+    passed: () => passing.then(() => isPassed && isWhole),
+  }
+}

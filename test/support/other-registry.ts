@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { run, tethered } from './programs.ts'
+
+/** `docker-registry` is registry:2 as Debian has it, `registry` is registry:3. */
+export type OtherProgram = 'docker-registry' | 'registry'
+
+export interface OtherRegistry {
+  url: string
+  stop(): Promise<void>
+}
+
+async function configure(data: string, port: number): Promise<string> {
+  const file = join(await mkdtemp(join(tmpdir(), 'other-registry-')), 'config.yml')
+  const maintenance = '{uploadpurging: {enabled: false}}'
+  await writeFile(
+    file,
+    `version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: ${data}}, delete: {enabled: true}, maintenance: ${maintenance}}
+http: {addr: "127.0.0.1:${port}"}
+`,
+  )
+  return file
+}
+
+/** Starts another registry on a folder and waits for its first answer. */
+export async function startOther(program: OtherProgram, data: string): Promise<OtherRegistry> {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const [command, ...args] = [...tethered, program, 'serve', await configure(data, port)]
+  const child = spawn(command!, args, { stdio: 'ignore', env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' } })
+  const exited = once(child, 'exit')
+  while (child.exitCode === null && !(await answers(url))) await setTimeout(10)
+  if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`)
+  return {
+    url,
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+/** Collects garbage as its operator would, with the registry stopped. */
+export async function collectGarbage(program: OtherProgram, data: string, ...options: string[]): Promise<void> {
+  await run(program, ['garbage-collect', ...options, await configure(data, 0)], {
+    env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' },
+  })
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(`${url}/v2/`).then(
+    (reply) => reply.ok,
+    () => false,
+  )
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
