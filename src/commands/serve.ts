@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
 import { type App, createApp } from '../app.ts'
-import type { HttpConfiguration } from '../config/configuration.ts'
 import { type Loaded, loadConfiguration } from '../config/load.ts'
+import { nameOf } from '../listen/listener.ts'
 import { createLog } from '../platform/log.ts'
 import { filesOf, runAsOwner } from './privileges.ts'
 
@@ -31,13 +31,12 @@ export async function run(args: string[]): Promise<void> {
 
 async function serve({ configuration, warnings }: Loaded): Promise<void> {
   const clock = { now: () => new Date() }
-  const { http, storage } = configuration
-  const { root: data, inMemory } = storage
+  const { root: data, inMemory } = configuration.storage
   const log = createLog(configuration.log.level, (line) => process.stderr.write(line), clock, configuration.log)
   for (const warning of warnings) log.warn('config', { warning })
   if (configuration.runAsOwner) runAsOwner(data, filesOf(configuration), log)
   const app = createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
-  const bound = await listen(app, http)
+  const bound = await app.listen()
   log.info('registry.listening', { address: nameOf(bound.address), data })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
@@ -68,19 +67,4 @@ async function serve({ configuration, warnings }: Loaded): Promise<void> {
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
   }
-}
-
-async function listen(app: App, { address }: HttpConfiguration): ReturnType<App['listen']> {
-  try {
-    return await app.listen()
-  } catch (cause) {
-    if (!(cause instanceof Error && 'syscall' in cause)) throw cause // says what to do already
-    const reason = 'code' in cause && cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message
-    throw new Error(`Cannot listen on ${nameOf(address)}: ${reason}; choose another address with --addr`, { cause })
-  }
-}
-
-function nameOf(address: HttpConfiguration['address']): string {
-  if ('path' in address) return address.path
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }

@@ -51,6 +51,7 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
 
   const challengeServer = createServer({
     ALPNProtocols: [challengeProtocol],
+    handshakeTimeout: 10_000,
     SNICallback: (name, done) => done(null, challenges.get(name.toLowerCase())),
   })
   challengeServer.on('secureConnection', (socket) => socket.end())

@@ -83,25 +83,28 @@ function checked(name: string, value: string): [name: string, value: string] {
 function readForwarded({ headers }: IncomingMessage, isTrusted: (address: string) => boolean): Forwarded {
   const steps = list(headers.forwarded).map(parseStep)
   if (steps.length > 0) {
-    const client = clientOf(
-      steps.map((step) => addressOf(step.for ?? '')),
-      isTrusted,
-    )
-    return { client, proto: protoOf(steps[0]!.proto), host: steps[0]!.host }
+    const addresses = steps.map((step) => addressOf(step.for ?? ''))
+    const step = steps[clientAt(addresses, isTrusted)]!
+    return { client: asAddress(addressOf(step.for ?? '')), proto: protoOf(step.proto), host: step.host }
   }
-  const real = addressOf(text(headers['x-real-ip']))
+  const heard = list(headers['x-forwarded-for']).map(addressOf)
   return {
-    client: clientOf(list(headers['x-forwarded-for']).map(addressOf), isTrusted) ?? (isIP(real) ? real : undefined),
+    client: asAddress(heard[clientAt(heard, isTrusted)] ?? addressOf(text(headers['x-real-ip']))),
     proto: protoOf(list(headers['x-forwarded-proto'])[0]),
     host: list(headers['x-forwarded-host'])[0],
   }
 }
 
 /** Each proxy adds at the end whom it heard: the last one that is none of ours is the client, what stands before is hearsay. */
-function clientOf(addresses: string[], isTrusted: (address: string) => boolean): string | undefined {
-  const heard = addresses.toReversed()
-  const client = heard.find((address) => !isIP(address) || !isTrusted(address)) ?? heard.at(-1)
-  return client !== undefined && isIP(client) ? client : undefined
+function clientAt(addresses: string[], isTrusted: (address: string) => boolean): number {
+  return Math.max(
+    0,
+    addresses.findLastIndex((address) => !isTrusted(address)),
+  )
+}
+
+function asAddress(text: string): string | undefined {
+  return isIP(text) ? text : undefined
 }
 
 function parseStep(step: string): Record<string, string> {
@@ -146,8 +149,12 @@ function trustOf(proxies: string[]): (address: string) => boolean {
   for (const proxy of proxies) {
     const [address = '', bits] = proxy.split('/')
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) trusted.addAddress(address, family)
-    else trusted.addSubnet(address, Number(bits), family)
+    try {
+      if (bits === undefined) trusted.addAddress(address, family)
+      else trusted.addSubnet(address, Number(bits), family)
+    } catch (cause) {
+      throw new Error(`Cannot trust the proxy "${proxy}": expected an address or a range such as 10.0.0.0/8`, { cause })
+    }
   }
   return (address) => {
     const plain = plainAddress(address)

@@ -109,9 +109,21 @@ export function createListener(options: ListenerOptions): Listener {
 async function bind(server: NetServer, address: Address): Promise<Address> {
   const options: ListenOptions = { ...address, backlog: 4096 }
   server.listen(options)
-  await once(server, 'listening')
+  try {
+    await once(server, 'listening')
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    const reason = code === 'EADDRINUSE' ? 'another program listens there' : message
+    throw new Error(`Cannot listen on ${nameOf(address)}: ${reason}; choose another address`, { cause })
+  }
   const bound = server.address()
   return typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address
+}
+
+/** `127.0.0.1:5000`, `[::1]:5000` or the path of a socket. */
+export function nameOf(address: Address): string {
+  if ('path' in address) return address.path
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
 /** As Go's server answers, so that who forgot the `s` of `https` learns it. */

@@ -31,6 +31,23 @@ describe('the log', () => {
     })
   }
 
+  for (const [formatter, expected] of [
+    ['text', '1970-01-01T00:00:00.000Z warn  a.event size=3 service=registry\n'],
+    ['json', '{"size":3,"service":"registry","level":"warning","msg":"a.event","time":"1970-01-01T00:00:00.000Z"}\n'],
+    [
+      'logstash',
+      '{"size":3,"service":"registry","@timestamp":"1970-01-01T00:00:00.000Z","@version":"1","level":"warning","message":"a.event"}\n',
+    ],
+  ] as const) {
+    it(`writes ${formatter} with the fields of the configuration`, () => {
+      const lines: string[] = []
+      const style = { formatter, fields: { service: 'registry' } }
+      const log = createLog('info', (line) => void lines.push(line), { now: () => new Date(0) }, style)
+      log.warn('a.event', { size: 3 })
+      assert.deepEqual(lines, [expected])
+    })
+  }
+
   for (const [what, value, expected] of [
     ['a space', 'two words', '"two words"'],
     ['a quote', 'say "x"', String.raw`"say \"x\""`],

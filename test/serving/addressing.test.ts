@@ -49,6 +49,10 @@ describe('absolute URLs', () => {
     for (const headers of [
       { Forwarded: 'for=1.2.3.4;proto=https;host="out.example.com"' },
       { Forwarded: 'proto=https;host=out.example.com', 'X-Forwarded-Host': 'other', 'X-Forwarded-Proto': 'http' },
+      {
+        Forwarded:
+          'for=9.9.9.9;host=forged.example.com, for=1.2.3.4;proto=https;host=out.example.com, for=127.0.0.9;host=in',
+      },
       { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'out.example.com, inner' },
     ])
       assert.equal(await locationOf(app, headers), 'https://out.example.com/v2/a/b/blobs/uploads/ID')
@@ -70,6 +74,10 @@ describe('absolute URLs', () => {
 })
 
 describe('the address of a client', () => {
+  it('is asked of no proxy whose address is none', async () => {
+    await assert.rejects(withHttp({ trustedProxies: ['lb.example.com'] }), /Cannot trust the proxy "lb\.example\.com"/)
+  })
+
   const addressOf = async (trustedProxies: string[], headers: Record<string, string>) => {
     const app = await withHttp({ trustedProxies })
     await call(at(app), 'GET', '/v2/', { headers })

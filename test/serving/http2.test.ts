@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import {
   type ClientHttp2Session,
@@ -9,6 +10,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -192,6 +194,25 @@ describe('HTTP/2', () => {
     for (const { status, body } of await Promise.all(downloads)) assert.deepEqual([status, body.length], [200, 8 << 20])
     assert.equal((await late).status, 200)
     await closed
+  })
+
+  it('cuts the streams that are too slow, and no other of the connection', async () => {
+    const pace = { headersMs: 400, bytesPerSecond: 1000, startSeconds: 1, maxSeconds: 2 }
+    const app = await useApp(({ http }) => (http.h2c = true), { pace })
+    const session = open(app.port, 'http')
+    const digest = await push(session, Buffer.alloc(8 << 20, 1))
+    const { headers } = await ask(session, 'POST', '/v2/a/b/blobs/uploads/')
+    const upload = session.request({ ':method': 'PATCH', ':path': String(headers.location) })
+    upload.write('a few bytes')
+    const unread = session.request({ ':path': `/v2/a/b/blobs/${digest}` })
+    const cut = [upload, unread].map((stream) => new Promise((resolve) => stream.once('close', resolve)))
+    for (const stream of [upload, unread]) stream.on('error', () => undefined)
+    await Promise.all(cut)
+    assert.equal((await ask(session, 'GET', '/v2/')).status, 200)
+    // What arrived is kept.
+    assert.equal((await ask(session, 'GET', String(headers.location))).headers.range, '0-10')
+    const silent = connectTcp(app.port, '127.0.0.1')
+    await once(silent, 'close')
   })
 
   it('is spoken without TLS when h2c is enabled, beside HTTP/1.1', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
 import type { Configuration } from '../../src/config/configuration.ts'
+import type { Pace } from '../../src/listen/watchdog.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { configurationFor } from './configuration.ts'
 
@@ -19,7 +20,7 @@ export interface TestApp extends App {
 /** The real parts in this process, configured by the test and ended after it. */
 export async function useApp(
   change: (configuration: Configuration, folder: string) => void = () => {},
-  options: { folder?: string; clock?: { now(): Date } } = {},
+  options: { folder?: string; clock?: { now(): Date }; pace?: Partial<Pace> } = {},
 ): Promise<TestApp> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-app-')))
   let [logged, accessed] = ['', '']
@@ -27,6 +28,7 @@ export async function useApp(
     configuration: configurationFor(join(folder, 'data'), (configuration) => change(configuration, folder)),
     log: createLog('debug', (line) => (logged += line), { now: () => new Date() }),
     ...(options.clock && { clock: options.clock }),
+    ...(options.pace && { pace: options.pace }),
     writeAccess: (lines) => (accessed += lines),
   })
   const { address, debug } = await app.listen()

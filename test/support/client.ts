@@ -83,15 +83,28 @@ interface ManifestOptions {
 export async function useRegistry(): Promise<TestRegistry> {
   let registry = await startRegistry()
   after(() => registry.dispose())
+  return clientOf(() => registry, {
+    async restart(signal) {
+      const { data } = registry
+      await registry.stop(signal)
+      registry = await startRegistry({ data })
+    },
+  })
+}
 
+/** Calls whichever registry is there at the moment. */
+export function clientOf(
+  current: () => { url: string; port: number },
+  { restart }: Pick<TestRegistry, 'restart'>,
+): TestRegistry {
   const client: TestRegistry = {
     get url() {
-      return registry.url
+      return current().url
     },
     get port() {
-      return registry.port
+      return current().port
     },
-    call: (method, path, options) => call(registry.url, method, path, options),
+    call: (method, path, options) => call(current().url, method, path, options),
     async pushBlob(repository, content, algorithm) {
       const digest = digestOf(content, algorithm)
       const reply = await client.call('POST', `/v2/${repository}/blobs/uploads/?digest=${digest}`, { body: content })
@@ -109,11 +122,7 @@ export async function useRegistry(): Promise<TestRegistry> {
       const all = { ...(own && { 'Content-Type': own }), ...headers }
       return client.call('PUT', `/v2/${repository}/manifests/${reference}`, { body, headers: all })
     },
-    async restart(signal) {
-      const { data } = registry
-      await registry.stop(signal)
-      registry = await startRegistry({ data })
-    },
+    restart,
   }
   return client
 }

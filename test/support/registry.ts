@@ -14,6 +14,8 @@ export interface RunningRegistry {
   data: string
   /** All that the server wrote. */
   output(): string
+  /** Its part of that on standard error: the log of the program. */
+  errors(): string
   /** Ends the process and waits; SIGTERM unless said otherwise. Gives its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
   /** Stops the server and removes its data. */
@@ -38,6 +40,8 @@ export async function startRegistry({ data, env, under = [], port = 0 }: StartOp
   const child = spawn(command!, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   let output = ''
+  let errors = ''
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const bound = await listening(child, () => output)
 
@@ -52,6 +56,7 @@ export async function startRegistry({ data, env, under = [], port = 0 }: StartOp
     pid: child.pid!,
     data: folder,
     output: () => output,
+    errors: () => errors,
     stop,
     async dispose() {
       await stop()

@@ -46,13 +46,13 @@ export async function createSandbox(): Promise<Sandbox> {
     return path(name)
   }
   async function recorded(work: () => Promise<unknown>): Promise<Recorded[]> {
-    const start = registry.output().length
+    const start = registry.errors().length
     await work()
     // The log comes through a pipe: once this blob's line is there, all earlier ones are.
     const marker = await pushBlob(registry.url, 'marker', Buffer.from(`marker ${markers++}`))
-    for (let patience = 200; !registry.output().includes(marker) && patience > 0; patience--)
+    for (let patience = 200; !registry.errors().includes(marker) && patience > 0; patience--)
       await new Promise((resolve) => setTimeout(resolve, 10))
-    return parseEvents(registry.output().slice(start)).filter(({ repository }) => repository !== 'marker')
+    return parseEvents(registry.errors().slice(start)).filter(({ repository }) => repository !== 'marker')
   }
   async function digest(repository: string, reference: string): Promise<string> {
     const reply = await fetch(`${registry.url}/v2/${repository}/manifests/${reference}`, { method: 'HEAD' })
@@ -75,7 +75,7 @@ export async function createSandbox(): Promise<Sandbox> {
       await registry.dispose()
       await unmountBelow(folder)
       await rm(folder, { recursive: true, force: true })
-      const complaints = registry.output().match(/^\S+ (?:warn|error) .*$/gm)
+      const complaints = registry.errors().match(/^\S+ (?:warn|error) .*$/gm)
       if (complaints) throw new Error(`The server complained:\n${complaints.join('\n')}`)
     },
   }

@@ -23,7 +23,9 @@ after(async () => {
 })
 let logged = ''
 const log = createLog('info', (line) => (logged += line), clock)
-const [job] = uploadPurge({ configuration: defaultConfiguration(), storage, metadata, clock, log }).jobs!
+const configuration = defaultConfiguration()
+const { uploadPurge: settings } = configuration.storage
+const [job] = uploadPurge({ configuration, storage, metadata, clock, log }).jobs!
 
 async function receive(id: string): Promise<void> {
   await storage.append(uploadPath(id), 0, Readable.from([Buffer.from('bytes')]), () => undefined)
@@ -72,6 +74,37 @@ describe('the upload purge', () => {
     time += 8 * day
     await purge(AbortSignal.abort())
     assert.ok(await metadata.uploads.find('kept'))
+  })
+
+  it('removes nothing in a dry run, and says what it would', async () => {
+    await start('dry')
+    await receive('dry')
+    time += 8 * day
+    const uploads = { ...settings, dryRun: true }
+    const dry = { ...configuration, storage: { ...configuration.storage, uploadPurge: uploads } }
+    await uploadPurge({ configuration: dry, storage, metadata, clock, log }).jobs![0]!.run(new AbortController().signal)
+    assert.match(logged, /upload.would-be-purged upload=dry/)
+    assert.ok(await metadata.uploads.find('dry'))
+    assert.ok(await isThere('dry'))
+  })
+
+  it('keeps to the configured age and interval, and is no job when switched off', async () => {
+    const jobsWith = (more: Partial<typeof settings>) => {
+      const storageSettings = { ...configuration.storage, uploadPurge: { ...settings, ...more } }
+      return uploadPurge({
+        configuration: { ...configuration, storage: storageSettings },
+        storage,
+        metadata,
+        clock,
+        log,
+      }).jobs!
+    }
+    assert.equal(jobsWith({ intervalMs: 120_000 })[0]!.everySeconds, 120)
+    assert.deepEqual(jobsWith({ enabled: false }), [])
+    await start('young')
+    time += 5000
+    await jobsWith({ ageMs: 1000 })[0]!.run(new AbortController().signal)
+    assert.equal(await metadata.uploads.find('young'), undefined)
   })
 
   it('bears being run twice at once', async () => {
