@@ -41,6 +41,33 @@ export function testEventsAndJobs({ store, reopen, commitBlob, push, eventsOf, p
     })
   })
 
+  describe('a cursor', () => {
+    it('is where it was moved to, also after the store is opened again', async () => {
+      assert.equal(await store().events.cursor('reader'), undefined)
+      await store().events.moveCursor('reader', 5)
+      await store().events.moveCursor('reader', 7)
+      const movedAt = now()
+      passSeconds(60)
+      await reopen()
+      assert.deepEqual(await store().events.cursor('reader'), { sequence: 7, movedAt })
+      assert.equal(await store().events.cursor('other'), undefined)
+    })
+
+    it('keeps the events it has yet to pass, unless it has stopped', async () => {
+      for (const text of ['first', 'second', 'third']) await commitBlob('events/kept', text)
+      const events = (await store().events.after(0, 100_000)).slice(-3)
+      await store().events.moveCursor('reader', events[0]!.sequence)
+      await store().events.moveCursor('faster', events[1]!.sequence)
+      passSeconds(60)
+      await store().events.deleteBefore(now())
+      assert.deepEqual(await store().events.after(0, 10), events.slice(1))
+      await store().events.moveCursor('reader', -1)
+      await store().events.deleteBefore(now())
+      assert.deepEqual(await store().events.after(0, 10), events.slice(2))
+      await store().events.moveCursor('faster', -1)
+    })
+  })
+
   describe('a job', () => {
     it('is claimed by one at a time', async () => {
       const claims = await Promise.all(Array.from({ length: 5 }, () => store().jobs.claim('one', 60)))
