@@ -1,9 +1,9 @@
 import { after, before, describe } from 'node:test'
-import type { MetadataStore } from '../registry/ports/metadata.ts'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
 import { testManifests } from './contract/manifests.ts'
+import { testVolume } from './contract/volume.ts'
 
 /**
  * What every metadata store must do, whatever it keeps the facts in. `create` gives an empty store whose clock is the given
@@ -19,7 +19,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     after(() => created.dispose())
 
     const tools: Tools = contractTools({
-      store: (): MetadataStore => created.store,
+      store: () => created.store,
       reopen: async () => {
         created.store = await created.reopen()
       },
@@ -29,5 +29,6 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testBlobsAndUploads(tools)
     testManifests(tools)
     testEventsAndJobs(tools)
+    testVolume(tools)
   })
 }

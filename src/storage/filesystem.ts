@@ -14,7 +14,7 @@ export function createFilesystem(root: string): StorageDriver {
   const receive = createReceiver()
   const openFile = createFileOpener()
   const pathOf = (path: string) => join(root, path)
-  const names = new PageCache({ slowMs: 0.5, least: 32, most: 1024 })
+  const names = new PageCache({ slowMs: 2, least: 16, most: 128 })
   const durable = new Map<string, Promise<void>>()
 
   /**

@@ -19,7 +19,7 @@ import {
 import type { Breathe, TreeReader } from './read.ts'
 
 /** Manifests are handed over in portions of this many: their bytes need not be in memory together. */
-const portion = 200
+const portion = 400
 
 /** How tree and database of a repository differ. */
 export interface Difference {
@@ -65,12 +65,14 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
     /** Manifests that are served: those of the database that the tree still has, and found ones. */
     const served = new Set<Digest>()
     let gathered: FoundManifest[] = []
+    let taking: Promise<void> = Promise.resolve()
 
     await layers()
     await revisions()
     await tags()
     await keepWhatIsNeeded()
     await handOver()
+    await taking
     return difference
 
     /** Does a part of the work; what cannot be read is told, and the rest goes on. */
@@ -83,9 +85,13 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
         onUnreadable(path, error)
       }
     }
+    /** Goes on reading while the database takes them in. */
     async function handOver(): Promise<void> {
-      if (gathered.length > 0) await takeManifests(gathered)
+      const manifestsFound = gathered
       gathered = []
+      await taking
+      taking = takeManifests(manifestsFound)
+      taking.catch(() => {}) // whoever waits for it next is told
     }
 
     async function layers(): Promise<void> {
@@ -158,11 +164,10 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       if (!link) return
       const before = known.tags.get(tag)
       if (before?.movedAt === link.modifiedAt.getTime()) return stays(tag, before.digest)
-      const now = await reader.current(repository, tag)
-      if (!now) return
+      const current = parseLink(await storage.get(currentLink(repository, tag)))
       const history = await reader.history(repository, tag)
-      const { digest, at } = now.digest ? { digest: now.digest, at: now.at } : await newest(history)
-      if (before && (!digest || (!now.digest && at <= before.movedAt))) return stays(tag, before.digest)
+      const { digest, at } = current ? { digest: current, at: link.modifiedAt.getTime() } : await newest(history)
+      if (before && (!digest || (!current && at <= before.movedAt))) return stays(tag, before.digest)
       if (before && digest === before.digest) return stays(tag, digest) // a copy of the volume may have other times
       if (before && !treeWins(at, before.movedAt)) return
       if (!digest || !(await isServed(digest))) return

@@ -78,7 +78,7 @@ export function createDamageCheck({ storage, reader, writer, metadata, report }:
     for (const digest of await reader.digestsIn(folder)) {
       const path = layerLink(repository, digest)
       await attempt(path, async () => {
-        await checkLeftovers(path.slice(0, -'/link'.length))
+        await checkLeftovers(folderOf(path))
         const target = await checkLink(path, digest)
         if (!target || (await exists(blobPath(target)))) return
         await report(path, 'leads to a blob whose bytes are gone', {
@@ -107,7 +107,7 @@ export function createDamageCheck({ storage, reader, writer, metadata, report }:
     for (const digest of await reader.digestsIn(folder)) {
       const path = revisionLink(repository, digest)
       await attempt(path, async () => {
-        await checkLeftovers(path.slice(0, -'/link'.length))
+        await checkLeftovers(folderOf(path))
         if (await checkLink(path, digest)) await checkManifest(repository, digest)
       })
     }
@@ -171,7 +171,11 @@ export function createDamageCheck({ storage, reader, writer, metadata, report }:
     for (const folder of ['current', 'index']) await checkLeftovers(`${tagPath(repository, tag)}/${folder}`)
     await checkNames(`${tagPath(repository, tag)}/index`)
     const history = await reader.history(repository, tag)
-    for (const { digest } of history) await checkLink(indexLink(repository, tag, digest), digest)
+    for (const { digest } of history) {
+      const link = indexLink(repository, tag, digest)
+      await checkLeftovers(folderOf(link))
+      await checkLink(link, digest)
+    }
     const content = await storage.get(path)
     const current = parseLink(content)
     if (!current) return mendCurrent(repository, tag, content)
@@ -212,6 +216,8 @@ export function createDamageCheck({ storage, reader, writer, metadata, report }:
     await attempt(tagsPath(repository), () => checkTags(repository))
   }
 }
+
+const folderOf = (link: string) => link.slice(0, -'/link'.length)
 
 /** How a link that holds no digest of its own looks. */
 function nameOf(content: Buffer): string {

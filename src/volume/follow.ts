@@ -10,10 +10,12 @@ export const cursorName = 'tree'
 export const settleMs = 120_000
 
 const pageSize = 50
-/** So long it may hold the event loop, and as many times longer it pauses: a tenth of one processor at most. */
+/** So long it may hold the event loop, and as many times longer it pauses: while requests are busy, and while nothing else is. */
 const workMs = 2
-const pauseFactor = 9
+const pauseFactor = { busy: 19, idle: 1 }
 const leastPauseMs = 20
+/** Share of its time the event loop works from which on others are busy. */
+const busyFrom = 0.1
 const retryMs = 5000
 
 interface Deps {
@@ -62,6 +64,7 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   let applied = 0
   let failed = false
   let noticed = true
+  let isBusy = true
   let wake: () => void = () => {}
   let running: Promise<void> = Promise.resolve()
   const stopping = new AbortController()
@@ -83,11 +86,19 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
         applied = event.sequence
         const worked = performance.now() - begun
         if (worked < workMs) continue
-        await (paced ? pause(Math.max(leastPauseMs, worked * pauseFactor)) : setImmediate())
+        await (paced ? letOthersWork(worked) : setImmediate())
         begun = performance.now()
       }
-      if (events.length < pageSize) return
+      if (events.length < pageSize) break
     }
+    if (paced) await letOthersWork(performance.now() - begun)
+  }
+
+  /** Pauses so much longer than it worked; what comes in the meantime costs less together. */
+  async function letOthersWork(worked: number): Promise<void> {
+    const before = performance.eventLoopUtilization()
+    await pause(Math.max(leastPauseMs, worked * pauseFactor[isBusy ? 'busy' : 'idle']))
+    isBusy = performance.eventLoopUtilization(before).utilization > busyFrom
   }
 
   /** Tries until it works or there is no more time; the log hears of it once. */
@@ -117,7 +128,6 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
     while (!stopping.signal.aborted) {
       if (!noticed) await new Promise<void>((resolve) => (wake = resolve))
       noticed = false
-      await pause(leastPauseMs) // what comes in the meantime costs less together
       await catchUp(true, false)
     }
   }

@@ -53,6 +53,8 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
     // The check of the links tells of the same.
     onUnreadable: () => {},
   })
+  if ((await storage.list('repositories')).length > 0 && (await storage.list('images')).length > 0)
+    await report('repositories', 'images of the first, Python registry: not served')
   const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)

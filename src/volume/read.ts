@@ -1,32 +1,25 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { type Algorithm, algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import type { FoundManifest, TagMove } from '../metadata/volume-facts.ts'
 import { blobPath } from '../registry/paths.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { type Document, readDocument } from './document.ts'
-import {
-  algorithms,
-  currentLink,
-  digestIn,
-  indexLink,
-  mayHoldRepository,
-  parseLink,
-  repositoriesPath,
-  tagPath,
-} from './layout.ts'
+import { algorithms, digestIn, indexLink, mayHoldRepository, repositoriesPath, tagPath } from './layout.ts'
 
 /** As large as registry:2 takes one, and some. */
 const maxManifestBytes = 8 << 20
 const workMs = 2
+const pauseMs = 8
 
-/** Lets others have the event loop after a few milliseconds of work: for as long again, unless there is a hurry. */
+/** Lets others have the event loop after a few milliseconds of work. */
 export type Breathe = () => Promise<void>
 
-export function createBreath(inHurry: () => boolean): Breathe {
+/** Pauses longer than it worked while `inTheWay` says so. */
+export function createBreath(inTheWay: () => boolean): Breathe {
   let begun = performance.now()
   return async () => {
     if (performance.now() - begun < workMs) return
-    await (inHurry() ? setImmediate() : setTimeout(workMs))
+    await (inTheWay() ? setTimeout(pauseMs) : setImmediate())
     begun = performance.now()
   }
 }
@@ -52,9 +45,10 @@ export function createTreeReader(storage: StorageDriver) {
   /** The digests folders below a path are named after, with the folder of each. */
   async function digestsIn(path: string): Promise<Digest[]> {
     const found: Digest[] = []
-    for (const algorithm of algorithms)
+    const there = await storage.list(path) // first: to look for what is not there is what takes time
+    for (const algorithm of algorithms.filter((name) => there.includes(name)))
       for (const name of await storage.list(`${path}/${algorithm}`)) {
-        const digest = digestIn(algorithm as Algorithm, name)
+        const digest = digestIn(algorithm, name)
         if (digest) found.push(digest)
       }
     return found
@@ -68,15 +62,6 @@ export function createTreeReader(storage: StorageDriver) {
       if (link) moves.push({ digest, at: link.modifiedAt.getTime() })
     }
     return moves.toSorted((a, b) => b.at - a.at || (a.digest < b.digest ? -1 : 1))
-  }
-
-  /** What a tag's `current/link` says; no digest when that is damaged. Undefined when there is none. */
-  async function current(repository: string, tag: string): Promise<{ digest?: Digest; at: number } | undefined> {
-    const path = currentLink(repository, tag)
-    const link = await storage.stat(path)
-    if (!link) return undefined
-    const digest = parseLink(await storage.get(path))
-    return { ...(digest && { digest }), at: link.modifiedAt.getTime() }
   }
 
   /** The manifest stored under this digest, with what it says; undefined when no such bytes are there. */
@@ -98,7 +83,7 @@ export function createTreeReader(storage: StorageDriver) {
     }
   }
 
-  return { repositories, digestsIn, history, current, manifest }
+  return { repositories, digestsIn, history, manifest }
 }
 
 export type TreeReader = ReturnType<typeof createTreeReader>

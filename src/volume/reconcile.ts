@@ -57,7 +57,7 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
   }
 
   async function takeManifests(repository: string, manifests: FoundManifest[]): Promise<void> {
-    await facts.takeIn(repository, { blobs: [], manifests, tags: [] })
+    if (manifests.length > 0) await facts.takeIn(repository, { blobs: [], manifests, tags: [] })
     counts.manifests += manifests.length
   }
 

@@ -50,7 +50,10 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   let walked: Promise<string[]> | undefined
   let passing: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
-  const breathe = createBreath(() => waiting > 0)
+  let asked = 0
+  let seen = 0
+  // Whoever waits for a repository is in a hurry; others that are served meanwhile come first.
+  const breathe = createBreath(() => waiting === 0 && asked !== seen && ((seen = asked), true))
 
   /** Finds out how the tree stands, and writes into it what it may lack. */
   const begin = () =>
@@ -99,6 +102,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
   async function ready(repository: string): Promise<void> {
     waiting++
+    asked++
     try {
       await begin()
       await once(repository)
@@ -188,6 +192,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       clearInterval(timer)
       await passing
       if (!isFollowing) return
+      const left = facts.lastEvent() - follower.applied()
+      if (left > 1000) log.info('volume.catching-up', { events: left })
       await follower.stop()
       await moveCursor(true)
     },

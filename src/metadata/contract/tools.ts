@@ -3,16 +3,20 @@ import { type Digest, digestOf } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { ManifestPush, MetadataStore } from '../../registry/ports/metadata.ts'
+import type { VolumeFacts } from '../volume-facts.ts'
+
+/** A store with all that is asked of one. */
+type Store = MetadataStore & { volume: VolumeFacts }
 
 export interface Created {
-  store: MetadataStore
+  store: Store
   /** Closes the store and opens the same data again. */
-  reopen(): Promise<MetadataStore>
+  reopen(): Promise<Store>
   dispose(): Promise<void>
 }
 
 interface World {
-  store(): MetadataStore
+  store(): Store
   reopen(): Promise<void>
   passSeconds(seconds: number): void
   now(): Date

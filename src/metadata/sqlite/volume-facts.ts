@@ -18,8 +18,8 @@ interface Deps {
 export function createVolumeFacts({ database, run, now, forget }: Deps): VolumeFacts {
   const sql = (text: string) => database.prepare(text)
   const repositories = sql(`
-    select name from repository where exists (select 1 from manifest where repository_id = id)
-      or exists (select 1 from blob_link where repository_id = id) order by name`)
+    select name from repository where exists (select 1 from manifest where repository_id = repository.id)
+      or exists (select 1 from blob_link where repository_id = repository.id) order by name`)
   const repository = sql('select id from repository where name = ?')
   const layers = sql(`
     select digest as key from blob_link where repository_id = ? and digest > ? order by digest limit ${pageSize}`)
