@@ -17,6 +17,39 @@ for name in owned user fresh; do must docker exec $name registry healthcheck; do
 docker kill --signal STOP fresh > /dev/null 2>&1 || true
 gone owned; gone user; gone fresh
 
+echo "# from registry:2 to us and back, as the README says"
+mkdir theirs
+cp "$(command -v docker-registry)" theirs/registry
+"$here/base-image.sh" theirs-base "$PWD/theirs/registry"
+cat > theirs/config.yml <<'CONFIG'
+version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/registry}, delete: {enabled: true}}
+http: {addr: ":5000"}
+CONFIG
+printf 'FROM theirs-base\nCOPY . /\nVOLUME /var/lib/registry\nENTRYPOINT ["/registry"]\nCMD ["serve", "/config.yml"]\n' > theirs/Dockerfile
+docker build --tag theirs theirs > build.log 2>&1 || { cat build.log; false; }
+for tag in one two three; do docker tag myapp localhost:5000/team/app:$tag; done
+pull() { docker rmi "localhost:5000/$1" > /dev/null 2>&1 || true; docker pull "localhost:5000/$1" > /dev/null; }
+docker run -d -p 5000:5000 --name registry theirs
+ready
+docker push localhost:5000/team/app:one > /dev/null
+docker stop registry > /dev/null
+docker run -d -p 5000:5000 --name holdfast --volumes-from registry holdfast
+ready
+pull team/app:one
+docker push localhost:5000/team/app:two > /dev/null
+docker stop holdfast > /dev/null
+docker start registry
+ready
+pull team/app:one && pull team/app:two
+docker tag myapp localhost:5000/team/app:three
+docker push localhost:5000/team/app:three > /dev/null
+docker stop registry > /dev/null
+docker start holdfast
+ready
+pull team/app:three
+gone holdfast; gone registry
+
 echo "# compose"
 compose() { docker-compose --project-name "$1" --file "$root/deploy/compose/$2" "${@:3}"; }
 compose one compose.yml up --detach
