@@ -27,8 +27,12 @@ export interface Product {
   stop(): Promise<void>
 }
 
-/** Starts a product on `folder` (a new one by default) and waits for its first answer. */
-export async function startProduct(name: ProductName, folder?: string): Promise<Product> {
+/** Starts a product on `folder` (a new one by default), with these variables, and waits for its first answer. */
+export async function startProduct(
+  name: ProductName,
+  folder?: string,
+  variables: Record<string, string> = {},
+): Promise<Product> {
   const store = folder ?? (await mkdtemp(join(tmpdir(), `bench-${name}-`)))
   const port = name === 'holdfast' ? 5311 : 5312
   const url = `http://127.0.0.1:${port}`
@@ -36,7 +40,7 @@ export async function startProduct(name: ProductName, folder?: string): Promise<
   const begun = performance.now()
   const child = spawn('taskset', ['-c', serverCpu, ...command], {
     stdio: 'ignore',
-    env: { ...process.env, REGISTRY_LOG_LEVEL: 'error', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }, // the same for both
+    env: { ...process.env, REGISTRY_LOG_LEVEL: 'error', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', ...variables }, // the same for both
   })
   const startMs = (await firstAnswer(child, url)) - begun
   const pid = child.pid!

@@ -5,13 +5,14 @@ import { parseArgs } from 'node:util'
 import type { Row } from './measure.ts'
 import { run } from './load.ts'
 import { crowds, pulls, pushes } from './scenarios/blobs.ts'
+import { dropIn } from './scenarios/drop-in.ts'
 import { lists } from './scenarios/lists.ts'
 import { manifests } from './scenarios/manifests.ts'
 import { start } from './scenarios/start.ts'
 
 // npm run bench [-- --only manifests,pulls] [-- --out FILE]: measures Holdfast and Debian's docker-registry in the same run on
 // the same machine. Needs wrk, ab, curl, taskset and docker-registry, and two processors; ten minutes.
-const scenarios = { start, manifests, pulls, pushes, lists, crowds }
+const scenarios = { start, manifests, pulls, pushes, lists, crowds, 'drop-in': dropIn }
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, out: { type: 'string' } } })
 const names = values.only?.split(',') ?? Object.keys(scenarios)

@@ -4,7 +4,7 @@ import { compare, cpuOf, type Row, row } from '../measure.ts'
 import { type Product, productNames, startProduct, withProducts } from '../products.ts'
 
 /** Sizes in MB of the layers of a usual runtime image: 350 MB in all. */
-const layerSizes = [150, 80, 60, 40, 15, 4, 0.8, 0.2]
+export const layerSizes = [150, 80, 60, 40, 15, 4, 0.8, 0.2]
 
 /** Downloads: CPU seconds a GB. */
 export async function pulls(): Promise<Row[]> {
@@ -93,7 +93,7 @@ export async function crowds(): Promise<Row[]> {
 }
 
 /** As docker and crane do it: a streamed PATCH, then an empty PUT. */
-async function upload(url: string, repository: string, file: { path: string; digest: string }): Promise<void> {
+export async function upload(url: string, repository: string, file: { path: string; digest: string }): Promise<void> {
   const { open, close } = await uploadUrl(url, repository, file.digest)
   const curl = ['-sS', '-o', '/dev/null', '-f', '-H', 'Expect:', '-H', 'Content-Type: application/octet-stream']
   const output = await run('curl', [

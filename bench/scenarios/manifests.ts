@@ -38,8 +38,9 @@ async function microseconds(product: Product, reference: string, generate: Gener
 const accept = 'Accept: application/vnd.oci.image.manifest.v1+json'
 
 /** Gives the number of requests that were answered in five seconds. */
-async function get(url: string): Promise<number> {
-  const output = await run('wrk', ['-t1', '-c32', '-d5s', '-H', accept, url])
+export async function get(url: string, headers: string[] = []): Promise<number> {
+  const given = [accept, ...headers].flatMap((header) => ['-H', header])
+  const output = await run('wrk', ['-t1', '-c32', '-d5s', '--timeout', '10s', ...given, url])
   if (output.includes('Non-2xx')) throw new Error(`${url} is refused: ${output}`)
   return Number(/(\d+) requests in/.exec(output)?.[1])
 }
