@@ -113,7 +113,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
     ]
     const untold = (path: string) => !reported.has(path) && !deleted.has(path)
     for (const path of unknown.filter(untold)) await report(path, 'is not what the database says', take)
-    for (const path of missing.filter(untold)) await report(path, 'is in the database and not in the tree', give)
+    for (const path of missing.filter(untold)) await report(path, 'is not as the database has it', give)
   }
 
   async function report(path: string, problem: string, mend?: Parameters<Report>[2]): Promise<void> {
