@@ -170,7 +170,7 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       if (before && (!digest || (!current && at <= before.movedAt))) return stays(tag, before.digest)
       if (before && digest === before.digest) return stays(tag, digest) // a copy of the volume may have other times
       if (before && !treeWins(at, before.movedAt)) return
-      if (!digest || !(await isServed(digest))) return
+      if (!digest || !(await isServed(digest))) return before && stays(tag, before.digest) // it leads nowhere now
       present.add(tag)
       found.tags.push({ name: tag, digest, movedAt: at, history })
 

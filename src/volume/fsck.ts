@@ -39,6 +39,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   const writer = createTreeWriter(storage)
   const breathe = async () => {}
   const reported = new Set<string>()
+  let isWhole = true
   const { mode, replayFrom, isGone } = await stateOf()
   const isNew = (await store.cursors.get(cursorName)) === undefined && facts.repositories().length === 0
   const deleted = await deletedAfter(replayFrom)
@@ -68,7 +69,8 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       how: 'take it out of the database',
       run: async () => void (await facts.dropBlob(digest, since)),
     })
-  if (repair) await store.cursors.set(cursorName, facts.lastEvent())
+  // While the tree may lack something the next start shall not take that for deleted.
+  if (repair) await store.cursors.set(cursorName, Math.max(0, facts.lastEvent() - (isWhole ? 0 : 1)))
 
   async function stateOf(): Promise<{ mode: Mode; replayFrom: number | undefined; isGone: boolean }> {
     const state = await assess({ metadata: store, facts, bootedAt })
@@ -88,6 +90,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   async function replay(from: number): Promise<void> {
     const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
     await follower.replay(from)
+    if (!follower.isWhole()) isWhole = false
   }
 
   /** Brings tree and database of a repository into agreement, or tells how they differ. */
@@ -95,7 +98,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
     const treeWins = (inTree: number, inDatabase: number) => mode === 'tree' || (mode === 'both' && inTree > inDatabase)
     if (!isNew && !isGone)
       await tell(repository, await compare(repository, { treeWins, takeManifests: async () => {}, breathe }))
-    if (repair) await reconcile(repository, { mode, write: true, breathe })
+    if (repair && !(await reconcile(repository, { mode, write: true, breathe }))) isWhole = false
   }
 
   async function tell(repository: string, { found, lost }: Difference): Promise<void> {
@@ -113,7 +116,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
     ]
     const untold = (path: string) => !reported.has(path) && !deleted.has(path)
     for (const path of unknown.filter(untold)) await report(path, 'is not what the database says', take)
-    for (const path of missing.filter(untold)) await report(path, 'is in the database and not in the tree', give)
+    for (const path of missing.filter(untold)) await report(path, 'is not as the database has it', give)
   }
 
   async function report(path: string, problem: string, mend?: Parameters<Report>[2]): Promise<void> {

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { run, tethered } from './programs.ts'
 
@@ -33,7 +33,8 @@ http: {addr: "127.0.0.1:${port}"}
 export async function startOther(program: OtherProgram, data: string): Promise<OtherRegistry> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const [command, ...args] = [...tethered, program, 'serve', await configure(data, port)]
+  const config = await configure(data, port)
+  const [command, ...args] = [...tethered, program, 'serve', config]
   const child = spawn(command!, args, { stdio: 'ignore', env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' } })
   const exited = once(child, 'exit')
   while (child.exitCode === null && !(await answers(url))) await setTimeout(10)
@@ -43,15 +44,17 @@ export async function startOther(program: OtherProgram, data: string): Promise<O
     async stop() {
       child.kill('SIGTERM')
       await exited
+      await rm(dirname(config), { recursive: true })
     },
   }
 }
 
 /** Collects garbage as its operator would, with the registry stopped. */
 export async function collectGarbage(program: OtherProgram, data: string, ...options: string[]): Promise<void> {
-  await run(program, ['garbage-collect', ...options, await configure(data, 0)], {
-    env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' },
-  })
+  const config = await configure(data, 0)
+  const env = { ...process.env, OTEL_TRACES_EXPORTER: 'none' }
+  await run(program, ['garbage-collect', ...options, config], { env })
+  await rm(dirname(config), { recursive: true })
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { call, digestOf } from '../support/client.ts'
+import { holdfast as fsck } from '../support/holdfast.ts'
 import { inventoryOf, pull, statusOf } from '../support/inventory.ts'
 import { collectGarbage, type OtherProgram, startOther } from '../support/other-registry.ts'
 import { need } from '../support/programs.ts'
@@ -16,6 +17,33 @@ for (const program of ['docker-registry', 'registry'] as OtherProgram[]) {
     it('loses in Holdfast what its garbage collector took', { timeout: 60_000 }, () => collect(program))
   })
 }
+
+describe('a volume after garbage-collect -m of registry:2', { skip: need('docker-registry') }, () => {
+  it('is served for the rest, takes what is missing again, and fsck tells', { timeout: 60_000 }, async () => {
+    const data = await mkdtemp(join(tmpdir(), 'holdfast-circle-'))
+    try {
+      const holdfast = await startRegistry({ data })
+      await pushIndex(holdfast.url, 'multi', 'v1', 'multi') // whose children have no tags: -m takes them
+      await pushText(holdfast.url, 'app', 'v1', 'v1')
+      await holdfast.stop()
+      await collectGarbage('docker-registry', data, '-m')
+      const again = await startRegistry({ data })
+      await pull(again.url, 'app', 'v1')
+      assert.equal(await statusOf(again.url, 'multi', 'v1'), 200)
+      await assert.rejects(pull(again.url, 'multi', 'v1'), /404/)
+      await pushIndex(again.url, 'multi', 'v1', 'multi')
+      await pull(again.url, 'multi', 'v1')
+      await again.stop()
+      await collectGarbage('docker-registry', data, '-m')
+      const { code, output } = await fsck('fsck', '--data', data)
+      assert.equal(code, 1)
+      assert.equal(output.match(/a manifest that sha256:\w+ lists has no link/g)?.length, 2, output)
+      assert.equal(output.match(/leads to a blob whose bytes are gone/g)?.length, 4, output)
+    } finally {
+      await rm(data, { recursive: true })
+    }
+  })
+})
 
 async function goAround(program: OtherProgram): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'holdfast-circle-'))

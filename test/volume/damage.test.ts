@@ -228,6 +228,15 @@ describe('a volume that Holdfast knows', { concurrency: 4 }, () => {
       await mended.close()
     })
 
+  it('keeps a tag where it was when registry:2 moved it to a manifest that is not there', async () => {
+    const data = await makeVolume(base)
+    await writeFile(current(data, 'v1'), digestOf('nowhere'))
+    const { url, close } = await serve(data)
+    assert.deepEqual(await inventoryOf(url), healthy)
+    await close()
+    assert.match(lines(await check(data)), /tag v1 leads nowhere/)
+  })
+
   it('has a damaged manifest mended from the database', async () => {
     const data = await makeVolume(base)
     await truncate(blob(data, v1()), 10)

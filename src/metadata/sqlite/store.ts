@@ -186,7 +186,10 @@ function openDatabase(path: string): DatabaseSync {
     return database
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`Cannot open ${path}: ${reason}; can this user write to the folder and its files?`, { cause })
+    throw new Error(
+      `Cannot open ${path}: ${reason}; can this user write to the folder and its files? If the database is damaged, holdfast reindex makes it anew`,
+      { cause },
+    )
   }
 }
 
