@@ -46,8 +46,8 @@ export function createAddressing(http: HttpConfiguration) {
 
   /** What the answer says itself stays. */
   function withAdded(headers: string[]): string[] {
-    const own = new Set(headers.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
-    return [...headers, ...added.filter(([name]) => !own.has(name.toLowerCase())).flat()]
+    const missing = added.filter(([name]) => !hasHeader(headers, name))
+    return missing.length === 0 ? headers : [...headers, ...missing.flat()]
   }
 
   return {
@@ -105,6 +105,15 @@ function clientAt(addresses: string[], isTrusted: (address: string) => boolean):
 
 function asAddress(text: string): string | undefined {
   return isIP(text) ? text : undefined
+}
+
+/** Without a copy of every name in lower case: this is asked for each answer. */
+function hasHeader(headers: string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const own = headers[i]!
+    if (own === name || (own.length === name.length && own.toLowerCase() === name.toLowerCase())) return true
+  }
+  return false
 }
 
 function parseStep(step: string): Record<string, string> {
