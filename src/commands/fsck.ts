@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { bootedAt, openStores } from '../app.ts'
 import { createLog } from '../platform/log.ts'
 import { type Finding, fsck } from '../volume/fsck.ts'
-import { configurationOf } from './configuration.ts'
+import { configurationOfVolume } from './configuration.ts'
 
 const usage = `Usage: holdfast fsck [CONFIG] [--data DIR] [--repair] [--json]
 
@@ -29,7 +29,7 @@ export async function run(args: string[]): Promise<void> {
   })
   if (values.help) return void process.stdout.write(usage)
   try {
-    const configuration = await configurationOf(positionals, values.data, usage)
+    const configuration = await configurationOfVolume(positionals, values.data, usage)
     process.exitCode = (await check(configuration, values)) ? 0 : 1
   } catch (error) {
     throw Object.assign(error as Error, { exitCode: 2 })

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { bootedAt, openStores } from '../app.ts'
 import { createLog } from '../platform/log.ts'
 import { createVolume } from '../volume/volume.ts'
-import { configurationOf } from './configuration.ts'
+import { configurationOfVolume } from './configuration.ts'
 
 const usage = `Usage: holdfast reindex [CONFIG] [--data DIR]
 
@@ -20,7 +20,7 @@ export async function run(args: string[]): Promise<void> {
     options: { data: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
   })
   if (values.help) return void process.stdout.write(usage)
-  const configuration = await configurationOf(positionals, values.data, usage)
+  const configuration = await configurationOfVolume(positionals, values.data, usage)
   const clock = { now: () => new Date() }
   const log = createLog('info', (line) => process.stdout.write(line), clock)
   const { storage, store } = openStores({ configuration, clock, anew: true })

@@ -138,6 +138,10 @@ const warned: [text: string, warning: string][] = [
     '2: http.draintimeout is "10": less than a millisecond, for a number without a unit counts nanoseconds; write 10s for seconds',
   ],
   [
+    'http: {host: "https://registry.test/below"}',
+    '2: http.host has the path /below, which is passed over: use http.prefix',
+  ],
+  [
     'http: {host: registry.test}',
     '2: http.host is "registry.test" and passed over: expected scheme and host such as https://registry.example.com',
   ],

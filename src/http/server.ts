@@ -6,15 +6,8 @@ import { lengthOf } from './body.ts'
 import { refuseDoubleHeaders, toOciError } from './refusal.ts'
 import { createRouter } from './router.ts'
 import { IncomingRequest } from './request.ts'
-import {
-  type Addressing,
-  type ContentRange,
-  type Gate,
-  type HttpReply,
-  type Observer,
-  reply,
-  type Route,
-} from './types.ts'
+import type { Addressing, ContentRange, Gate, HttpReply, Observer, Route } from './types.ts'
+import { reply } from './types.ts'
 
 export interface HttpServerOptions {
   routes: Route[]
@@ -46,7 +39,8 @@ export function createHttpServer(options: HttpServerOptions): Handle {
   const { gates = [], authenticators, authorizer, observers = [], addressing, watchdog } = options
 
   return async function serve(message, response, expecting) {
-    const [begun, before] = observers.length > 0 ? [performance.now(), message.socket.bytesWritten] : [0, 0]
+    const begun = observers.length > 0 ? performance.now() : 0
+    const before = observers.length > 0 ? message.socket.bytesWritten : 0
     const request = new IncomingRequest(message, addressing, () => {
       if (expecting) response.writeContinue()
       expecting = false
@@ -133,8 +127,10 @@ async function authorize(authorizer: Authorizer, principal: Principal, needed: A
   for (const access of needed) {
     if (await authorizer.allows(principal, access)) continue
     if (principal.kind !== 'anonymous') throw new OciError('DENIED')
-    const detail = needed.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
-    throw new OciError('UNAUTHORIZED', { detail, headers: { 'WWW-Authenticate': authorizer.challenge(needed) } })
+    const asked = needed.filter(({ name }) => name !== 'api')
+    const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+    const headers = { 'WWW-Authenticate': authorizer.challenge(needed) }
+    throw new OciError('UNAUTHORIZED', { detail: [asked.length > 0 ? detail : null], headers })
   }
 }
 

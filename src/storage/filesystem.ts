@@ -9,6 +9,9 @@ import { createReceiver } from './receive.ts'
 /** Where small files are written before they get their name: not in `docker/`, where registry:2 would meet the rest of a crash. */
 const unnamed = 'holdfast/unnamed'
 
+/** More than any manifest has: a larger link or manifest is damage, and not read into memory. */
+const maxSmall = 8 << 20
+
 /** Keeps content in files below a folder. What is published is on the disk, names included, before the promise resolves. */
 export function createFilesystem(root: string): StorageDriver {
   const receive = createReceiver()
@@ -78,14 +81,19 @@ export function createFilesystem(root: string): StorageDriver {
 
     async list(path) {
       const folder = pathOf(path)
+      const options = { withFileTypes: true } as const
       const found = names.mayAnswer()
-        ? names.call(() => orMissingNow(() => readdirSync(folder)))
-        : await orMissing(readdir(folder))
-      return found ?? []
+        ? names.call(() => orMissingNow(() => readdirSync(folder, options)))
+        : await orMissing(readdir(folder, options))
+      return found?.flatMap((entry) => (entry.isSymbolicLink() ? [] : [entry.name])) ?? []
     },
 
     async get(path) {
-      return orMissingNow(() => readFileSync(pathOf(path)))
+      return orMissingNow(() => {
+        const { size } = statSync(pathOf(path))
+        if (size > maxSmall) throw new Error(`Cannot read ${path}: it has ${size} bytes, expected ${maxSmall} at most`)
+        return readFileSync(pathOf(path))
+      })
     },
 
     async put(path, content, modifiedAt) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openStores } from '../../src/app.ts'
@@ -200,6 +200,16 @@ describe('holdfast reindex', () => {
 })
 
 describe('the commands', () => {
+  it('do nothing where there is no volume', async () => {
+    const nowhere = join(await makeVolume(), 'typo')
+    for (const command of ['fsck', 'reindex']) {
+      const { code, output } = await holdfast(command, '--data', nowhere)
+      assert.equal(code, command === 'fsck' ? 2 : 1)
+      assert.match(output, /There is no volume in .*typo; name its folder with --data DIR/)
+      await assert.rejects(stat(nowhere), { code: 'ENOENT' })
+    }
+  })
+
   it('end with 2 and a clear line while a registry runs, and with 1 when something is wrong', async () => {
     const data = await makeVolume()
     const { url, close } = await serve(data)

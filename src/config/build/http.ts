@@ -52,7 +52,10 @@ function buildOrigin({ reading, warn }: Build): string | undefined {
   const { host } = reading.values.http
   if (host === undefined) return undefined
   const url = URL.canParse(host) ? new URL(host) : undefined
-  if (url && /^https?:$/.test(url.protocol)) return url.origin
+  if (url && /^https?:$/.test(url.protocol)) {
+    if (url.pathname !== '/') warn('http.host', `has the path ${url.pathname}, which is passed over: use http.prefix`)
+    return url.origin
+  }
   warn(
     'http.host',
     `is ${JSON.stringify(host)} and passed over: expected scheme and host such as https://registry.example.com`,

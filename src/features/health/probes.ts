@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { Readable, Writable } from 'node:stream'
 import type { HealthConfiguration } from '../../config/configuration.ts'
+import { send, withoutCredentials } from '../../platform/send.ts'
 import type { StorageDriver } from '../../registry/ports/storage.ts'
 import type { Check } from './checks.ts'
 
@@ -17,7 +18,7 @@ export function configuredChecks({ storage, files, http, tcp }: HealthConfigurat
   if (storage.enabled) checks.push({ name: 'storagedriver_filesystem', ...storage, run: () => probeStorage(driver) })
   for (const { path, intervalMs } of files)
     checks.push({ name: path, intervalMs, threshold: 1, run: () => probeFile(path) })
-  for (const check of http) checks.push({ ...check, name: check.url, run: () => probeHttp(check) })
+  for (const check of http) checks.push({ ...check, name: withoutCredentials(check.url), run: () => probeHttp(check) })
   for (const check of tcp) checks.push({ ...check, name: `${check.host}:${check.port}`, run: () => probeTcp(check) })
   return checks
 }
@@ -52,15 +53,12 @@ async function probeFile(path: string): Promise<void> {
 }
 
 async function probeHttp({ url, status, headers, timeoutMs }: HealthConfiguration['http'][number]): Promise<void> {
-  const pairs = Object.entries(headers).flatMap(([name, values]) =>
-    values.map((value): [string, string] => [name, value]),
-  )
   const signal = AbortSignal.timeout(timeoutMs || defaultTimeoutMs)
-  const answer = await fetch(url, { method: 'HEAD', headers: pairs, signal }).catch((cause: unknown) => {
+  const answered = await send(url, { method: 'HEAD', headers, signal }).catch((cause: unknown) => {
     throw new Error('downstream service does not answer', { cause })
   })
-  if (answer.status !== status)
-    throw new Error(`downstream service returned unexpected status: ${answer.status}, expected ${status}`)
+  if (answered !== status)
+    throw new Error(`downstream service returned unexpected status: ${answered}, expected ${status}`)
 }
 
 async function probeTcp({ host, port, timeoutMs }: HealthConfiguration['tcp'][number]): Promise<void> {

@@ -6,7 +6,7 @@ const hash = `$2y$05$${'a'.repeat(53)}`
 
 describe('an htpasswd file', () => {
   it('holds users with bcrypt hashes, comments and empty lines', () => {
-    const { users, warnings } = parseHtpasswd(`# people\n\nann:${hash}\r\n  bob:${hash}\n`)
+    const { users, warnings } = parseHtpasswd(`# people\n\nann:${hash}\r\n  bob:${hash}:Bob B.\n`)
     assert.deepEqual(
       [...users],
       [

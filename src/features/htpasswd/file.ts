@@ -19,7 +19,7 @@ export function parseHtpasswd(text: string): HtpasswdFile {
     if (line === '' || line.startsWith('#')) continue
     const colon = line.indexOf(':')
     if (colon < 1) throw new Error(`line ${index + 1}: expected USER:HASH as "htpasswd -B" writes it`)
-    const [user, hash] = [line.slice(0, colon), line.slice(colon + 1)]
+    const [user = '', hash = ''] = line.split(':') // what may follow, such as a name, nobody reads
     if (bcrypt.test(hash)) users.set(user, hash)
     else {
       users.delete(user)

@@ -68,7 +68,7 @@ describe('htpasswd', () => {
       {
         code: 'UNAUTHORIZED',
         message: 'authentication required',
-        detail: { Type: 'repository', Class: '', Name: 'a/b', Action: 'pull' },
+        detail: [{ Type: 'repository', Class: '', Name: 'a/b', Action: 'pull' }],
       },
     ])
     assert.equal(await registry.status(undefined, '/'), 200, 'for probes')
@@ -160,7 +160,7 @@ describe('an htpasswd file', () => {
   after(() => rm(folder, { recursive: true }))
 
   it('that is missing is made, with a user whose password the log tells', async () => {
-    const path = join(folder, 'made')
+    const path = join(folder, 'made/with/its/folder')
     const { app, status } = await start(path, join(folder, 'one'))
     const [, made] = logged.findLast(([event]) => event === 'htpasswd.created')!
     assert.equal(made.user, 'docker')
@@ -178,9 +178,6 @@ describe('an htpasswd file', () => {
       start(broken, join(folder, 'two')),
       /Cannot use auth.htpasswd.path .*broken: line 1: expected USER:HASH/,
     )
-    await assert.rejects(
-      start(join(folder, 'none/none'), join(folder, 'three')),
-      /Cannot use auth.htpasswd.path .*ENOENT/,
-    )
+    await assert.rejects(start(join(broken, 'below'), join(folder, 'three')), /Cannot use auth.htpasswd.path .*ENOTDIR/)
   })
 })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Log } from '../../platform/log.ts'
 import { type HtpasswdFile, parseHtpasswd } from './file.ts'
 
@@ -53,6 +54,7 @@ export function createUsers({ path, log, clock, hash }: UsersOptions) {
   /** As registry:2: the user `docker` with a random password, which only the log tells. */
   async function create(): Promise<void> {
     const password = randomBytes(24).toString('base64url')
+    await mkdir(dirname(path), { recursive: true })
     await writeFile(path, `docker:${await hash(password)}\n`, { mode: 0o600, flag: 'wx' })
     log.warn('htpasswd.created', { path, user: 'docker', password, hint: 'write users of your own with htpasswd -B' })
   }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NotificationEndpoint } from '../../config/configuration.ts'
 import type { Log } from '../../platform/log.ts'
+import { send } from '../../platform/send.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { Counts } from './counts.ts'
@@ -95,14 +96,11 @@ export function createEndpoint(options: EndpointOptions) {
   /** True when the endpoint took it, or never will. */
   async function deliver(body: string, { sequence, at }: LoggedEvent): Promise<boolean> {
     try {
-      const headers = new Headers({ 'Content-Type': contentType })
-      for (const [name, values] of Object.entries(endpoint.headers))
-        for (const value of values) headers.append(name, value)
+      const headers = { ...endpoint.headers, 'Content-Type': contentType }
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(endpoint.timeoutMs)])
-      const reply = await fetch(endpoint.url, { method: 'POST', headers, body, signal })
-      await reply.body?.cancel()
-      counts?.status([`${reply.status} ${STATUS_CODES[reply.status] ?? ''}`, endpoint.name])
-      if (reply.status < 200 || reply.status >= 400) throw new NotTaken(`status ${reply.status}`)
+      const status = await send(endpoint.url, { method: 'POST', headers, body, signal })
+      counts?.status([`${status} ${STATUS_CODES[status] ?? ''}`, endpoint.name])
+      if (status < 200 || status >= 400) throw new NotTaken(`status ${status}`)
       if (failures >= endpoint.threshold) log.info('notification.recovered', { endpoint: endpoint.name })
       failures = 0
       counts?.events(['Successes', endpoint.name])
@@ -138,6 +136,6 @@ export function createEndpoint(options: EndpointOptions) {
 class NotTaken extends Error {}
 
 function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error
-  return cause instanceof Error ? `${message}: ${cause.message}` : message
+  const { name, message } = error as Error
+  return name === 'AbortError' ? 'no answer in time' : message
 }

@@ -119,7 +119,8 @@ describe('notifications', () => {
   }
 
   it('tell what registry:2 tells, in its order and words', async () => {
-    const endpoint = endpointOf(receiver.url, { headers: { 'X-Token': ['abc'], Authorization: ['Bearer secret'] } })
+    const withCredentials = receiver.url.replace('http://', 'http://us:pa@')
+    const endpoint = endpointOf(withCredentials, { headers: { 'X-Token': ['abc'] } })
     const { app, url, host, call } = await start([endpoint])
     const layer = Buffer.from('a layer')
     const { digest, manifest } = await pushImage(url, 'a/b', 'v1', [layer])
@@ -178,7 +179,10 @@ describe('notifications', () => {
     }
     for (const header of receiver.headers) {
       assert.equal(header['content-type'], 'application/vnd.docker.distribution.events.v2+json')
-      assert.deepEqual([header['x-token'], header.authorization], ['abc', 'Bearer secret'])
+      assert.deepEqual(
+        [header['x-token'], header.authorization],
+        ['abc', `Basic ${Buffer.from('us:pa').toString('base64')}`],
+      )
     }
     assert.match(receiver.bodies[0]!, /^\{\n {3}"events": \[\n {6}\{\n {9}"id": "/)
   })

@@ -22,9 +22,9 @@ export interface StorageDriver {
   publish(from: string, to: string): Promise<void>
   /** Removes the content, or everything below the path; removing nothing is no error. */
   delete(path: string): Promise<void>
-  /** Names directly below a path, in no order; none where there is no folder. */
+  /** Names directly below a path, in no order; none where there is no folder. Symbolic links are left out: they lead elsewhere. */
   list(path: string): Promise<string[]>
-  /** The bytes of a small file. */
+  /** The bytes of a small file. @throws when it is not small */
   get(path: string): Promise<Buffer | undefined>
   /** Writes a small file as of a moment: whole or not at all when the process dies, but a power cut may undo it. */
   put(path: string, content: Uint8Array, modifiedAt: Date): Promise<void>
