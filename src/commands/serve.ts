@@ -40,8 +40,9 @@ async function serve({ configuration, warnings }: Loaded): Promise<void> {
   log.info('registry.listening', { address: nameOf(bound.address), data })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
-  // Now, not at the end: a process that is killed leaves the next start as quick as one that stops.
-  setTimeout(() => flushCompileCache(), 1000).unref()
+  // Now, not at the end: a process that is killed leaves the next start as quick as one that stops. And at once: what the first
+  // requests compile would be kept in memory by every later process, used or not.
+  flushCompileCache()
   stopOnSignals(app)
 
   function stopOnSignals({ close }: App): void {
