@@ -37,7 +37,7 @@ export function runAsOwner(root: string, files: string[], log: Log): void {
   if (others.length > 0 || unreadable !== undefined) {
     const reason =
       unreadable === undefined
-        ? `the volume has several owners: ${[...new Set(owners)].join(', ')}`
+        ? `the volume has several owners: ${[owner, ...others].join(', ')}`
         : `${owner} cannot read ${unreadable}`
     return log.warn('privileges.kept', { user: 'root', reason })
   }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening, RegistryEvent } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+import { createFactWriter } from './fact-writer.ts'
 import { createVolumeCommands } from './volume-commands.ts'
 
 export type Commands = ReturnType<typeof createCommands>
@@ -20,10 +21,7 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
   const sql = (text: string) => database.prepare(text)
   const findRepository = sql('select id from repository where name = ?')
   const addRepository = sql('insert into repository (name) values (?) returning id')
-  const addBlob = sql(
-    'insert into blob (digest, size, stored_at) values (?, ?, ?) on conflict (digest) do update set size = excluded.size where size <> excluded.size',
-  )
-  const addLink = sql('insert into blob_link (repository_id, digest) values (?, ?) on conflict do nothing')
+  const facts = createFactWriter(database)
   const removeLink = sql('delete from blob_link where repository_id = ? and digest = ?')
   const linkedSize = sql('select size from blob_link join blob using (digest) where repository_id = ? and digest = ?')
   const manifestSize = sql('select length(content) as size from manifest where repository_id = ? and digest = ?')
@@ -31,16 +29,11 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     insert into manifest (repository_id, digest, media_type, subject, pushed_at, content) values (?, ?, ?, ?, ?, ?)
     on conflict (repository_id, digest) do update set media_type = excluded.media_type, content = excluded.content
       where media_type <> excluded.media_type or content <> excluded.content`)
-  const addReferrer = sql('insert or replace into referrer values (?, ?, ?, ?, ?)')
   const removeReferrer = sql(`
     delete from referrer where repository_id = ?1 and digest = ?2
       and subject = (select subject from manifest where repository_id = ?1 and digest = ?2)`)
   const removeManifest = sql('delete from manifest where repository_id = ? and digest = ?')
   const findTag = sql('select digest from tag where repository_id = ? and name = ?')
-  const setTag = sql(`
-    insert into tag (repository_id, name, digest, moved_at) values (?, ?, ?, ?)
-    on conflict (repository_id, name) do update set digest = excluded.digest, moved_at = excluded.moved_at`)
-  const setHistory = sql('insert or replace into tag_history (repository_id, name, digest, at) values (?, ?, ?, ?)')
   const removeHistory = sql('delete from tag_history where repository_id = ? and name = ?')
   const removeTag = sql('delete from tag where repository_id = ? and name = ?')
   const removeTagsOf = sql('delete from tag where repository_id = ? and digest = ? returning name')
@@ -87,15 +80,14 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }
 
-  const volume = createVolumeCommands(database, ensureRepository)
+  const volume = createVolumeCommands(database, facts, ensureRepository)
   return {
     ...volume,
     dropBlob: (digest: Digest, since: number, act: Act) =>
       volume.dropBlob(digest, since, (happening) => record(act, happening)),
 
     commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): void {
-      addBlob.run(blob.digest, blob.size, act.at)
-      addLink.run(ensureRepository(blob.repository), blob.digest)
+      facts.hold(ensureRepository(blob.repository), blob, act.at)
       removeUpload.run(blob.upload)
       record(act, { type: 'blob.pushed', repository: blob.repository, digest: blob.digest, size: blob.size })
     },
@@ -103,7 +95,7 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
     mountBlob(blob: { repository: string; digest: Digest; from: string }, act: Act): boolean {
       const source = repositoryId(blob.from)
       if (source === undefined || !linkedSize.get(source, blob.digest)) return false
-      addLink.run(ensureRepository(blob.repository), blob.digest)
+      facts.link(ensureRepository(blob.repository), blob.digest)
       record(act, { type: 'blob.mounted', ...blob })
       return true
     },
@@ -122,14 +114,8 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
       const { artifactType, annotations, subject } = push
       const id = ensureRepository(push.repository)
       addManifest.run(id, digest, mediaType, subject ?? null, act.at, content)
-      if (subject) {
-        const descriptor = { mediaType, digest, size: content.length, artifactType, annotations }
-        addReferrer.run(id, subject, digest, artifactType ?? null, JSON.stringify(descriptor))
-      }
-      for (const tag of push.tags) {
-        setTag.run(id, tag, digest, act.at)
-        setHistory.run(id, tag, digest, act.at)
-      }
+      facts.refer(id, { subject, digest, mediaType, size: content.length, artifactType, annotations })
+      for (const tag of push.tags) facts.tag(id, tag, digest, act.at)
       record(act, {
         type: 'manifest.pushed',
         repository: push.repository,
