@@ -26,6 +26,12 @@ interface Deps {
   log: Log
 }
 
+interface Task {
+  work: () => Promise<void>
+  /** What the log says when it fails. */
+  about: Record<string, unknown>
+}
+
 /** Writes what one event says into the tree; again does no harm. */
 async function applyEvent(
   event: RegistryEvent,
@@ -62,12 +68,15 @@ async function applyEvent(
  */
 export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   let applied = 0
+  /** Up to here events may be older than what another registry wrote. */
+  let lateUntil = 0
   let failed = false
   let noticed = true
   let isBusy = true
   let wake: () => void = () => {}
   let running: Promise<void> = Promise.resolve()
   const stopping = new AbortController()
+  const others: Task[] = []
   /** Failures the log knows of, by repository. */
   const told = new Set<string>()
 
@@ -77,12 +86,14 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   }
 
   /** Applies all events there are; with `paced` beside whatever else the process does. */
-  async function catchUp(paced: boolean, replaying: boolean): Promise<void> {
+  async function catchUp(paced: boolean): Promise<void> {
     let begun = performance.now()
     for (;;) {
       const events = await metadata.events.after(applied, pageSize)
       for (const event of events) {
-        await applySurely(event, replaying)
+        const { type, repository, sequence } = event
+        const by = sequence > lateUntil ? writer : lateWriter
+        await surely({ work: () => applyEvent(event, by, metadata.manifests), about: { event: type, repository } })
         applied = event.sequence
         const worked = performance.now() - begun
         if (worked < workMs) continue
@@ -102,13 +113,12 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   }
 
   /** Tries until it works or there is no more time; the log hears of it once. */
-  async function applySurely(event: RegistryEvent, replaying: boolean): Promise<void> {
+  async function surely({ work, about }: Task): Promise<void> {
     for (;;) {
       try {
-        return await applyEvent(event, replaying ? lateWriter : writer, metadata.manifests)
+        return await work()
       } catch (error) {
-        const { type, repository } = event
-        tell({ event: type, repository }, error)
+        tell(about, error)
         if (stopping.signal.aborted || !mayPass(error)) {
           failed = true // from here on the tree may lack something: the cursor must not say otherwise
           return
@@ -128,27 +138,40 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
     while (!stopping.signal.aborted) {
       if (!noticed) await new Promise<void>((resolve) => (wake = resolve))
       noticed = false
-      await catchUp(true, false)
+      await catchUp(true)
+      await doOther()
     }
+  }
+  async function doOther(): Promise<void> {
+    for (; others.length > 0; others.shift()) await surely(others[0]!)
   }
 
   return {
     /** The last event in the tree. */
     applied: () => applied,
-    /** Whether every event up to `applied` is in the tree. */
-    isWhole: () => !failed,
+    /** Whether every event up to `applied` is in the tree, and whatever else it was asked to write. */
+    isWhole: () => !failed && others.length === 0,
     /** There are new events. */
     notice(): void {
+      noticed = true
+      wake()
+    },
+    /** Does something to the tree when all events are followed, and no event meanwhile. */
+    between(repository: string, work: () => Promise<void>): void {
+      others.push({ work, about: { repository } })
       noticed = true
       wake()
     },
     /** Brings the tree up to date after `from`, at full speed; what registry:2 wrote since then stays. */
     async replay(from: number): Promise<void> {
       applied = from
-      await catchUp(false, true)
+      lateUntil = Infinity
+      await catchUp(false)
     },
-    start(from: number): void {
+    /** Follows what comes after `from`; up to `until` what registry:2 wrote since then stays. */
+    start(from: number, until = from): void {
       applied = from
+      lateUntil = until
       running = run().catch((error: unknown) => {
         failed = true
         log.error('volume.follow-failed', { error: String(error) })
@@ -159,7 +182,8 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
       stopping.abort()
       wake()
       await running
-      await catchUp(false, false)
+      await catchUp(false)
+      await doOther()
     },
   }
 }

@@ -3,6 +3,7 @@ import { blobPath } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createComparison, type Difference } from './compare.ts'
+import type { TakenAway } from './pending.ts'
 import { type Breathe, createTreeReader } from './read.ts'
 import type { TreeWriter } from './write.ts'
 
@@ -29,6 +30,14 @@ export interface ReconcileDeps {
   onUnreadable(path: string, error: unknown): void
 }
 
+interface How {
+  mode: Mode
+  takenAway: TakenAway
+  /** Sees to it that the tree gets what it lacks; undefined when it shall not be written. */
+  write: ((work: () => Promise<void>) => void | Promise<void>) | undefined
+  breathe: Breathe
+}
+
 const portion = 500
 
 /** Brings tree and database of one repository into agreement; `counts` grows by what was done. */
@@ -37,12 +46,10 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
   const counts: Counts = { repositories: 0, blobs: 0, manifests: 0, tags: 0, removed: 0 }
   const compare = createComparison({ storage, reader, facts, manifests: metadata.manifests, onUnreadable })
 
-  /** False when the tree may still lack something. */
-  async function reconcile(
-    repository: string,
-    { mode, write, breathe }: { mode: Mode; write: boolean; breathe: Breathe },
-  ): Promise<boolean> {
+  /** False when not all of it could be read. */
+  async function reconcile(repository: string, { mode, takenAway, write, breathe }: How): Promise<boolean> {
     const difference = await compare(repository, {
+      takenAway,
       treeWins: (inTree, inDatabase) => mode === 'tree' || (mode === 'both' && inTree > inDatabase),
       takeManifests: (manifests) => (mode === 'database' ? Promise.resolve() : takeManifests(repository, manifests)),
       breathe,
@@ -52,7 +59,7 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
     counts.repositories++
     if (!difference.whole) return mode === 'tree' // what seems lost may only be out of reach
     if (mode === 'tree') await forgetLost(repository, difference)
-    else if (write) await writeLost(repository, difference)
+    else await write?.(() => writeLost(repository, difference))
     return true
   }
 

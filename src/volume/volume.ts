@@ -40,7 +40,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   const reconciled = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   let waiting = 0
-  let state: State = { mode: undefined, replayFrom: undefined }
+  let state: State = { mode: undefined, replayFrom: undefined, takenAway: () => false }
   let isOpen = false
   let isPassed = false
   let isGone = false
@@ -55,7 +55,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   // Whoever waits for a repository is in a hurry; others that are served meanwhile come first.
   const breathe = createBreath(() => waiting === 0 && asked !== seen && ((seen = asked), true))
 
-  /** Finds out how the tree stands, and writes into it what it may lack. */
+  /** Finds out how the tree stands, and begins to write into it what it may lack. */
   const begin = () =>
     (begun ??= beginOnce().catch((error: unknown) => {
       isGone = true // as good as: nothing is compared and nothing followed
@@ -78,8 +78,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     }
     if (!follow) return
     if (!cursor) await store.cursors.set(cursorName, unfinished())
-    if (state.replayFrom !== undefined) await follower.replay(state.replayFrom)
-    follower.start(facts.lastEvent())
+    follower.start(state.replayFrom ?? facts.lastEvent(), facts.lastEvent())
     isFollowing = true
   }
 
@@ -94,7 +93,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
   async function bringTogether(repository: string, mode: Mode): Promise<void> {
     try {
-      if (!(await reconcile(repository, { mode, write: isFollowing, breathe }))) isWhole = false
+      const write = isFollowing ? (work: () => Promise<void>) => follower.between(repository, work) : undefined
+      if (!(await reconcile(repository, { mode, takenAway: state.takenAway, write, breathe }))) isWhole = false
     } catch (error) {
       isWhole = false
       fail('volume.reconcile-failed', { repository })(error)
