@@ -1,4 +1,5 @@
-import { type OutgoingHttpHeaders, request as plain } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { http } from './http.ts'
 
 interface Message {
   method: 'HEAD' | 'POST'
@@ -30,7 +31,7 @@ export async function send(address: string, message: Message, redirects = maxRed
 }
 
 async function sendOnce(url: URL, { method, headers, body, signal }: Message) {
-  const request = url.protocol === 'https:' ? (await import('node:https')).request : plain
+  const request = url.protocol === 'https:' ? (await import('node:https')).request : http.request
   const { username, password } = url
   const credentials = username + password === '' ? {} : { auth: `${decode(username)}:${decode(password)}` }
   return new Promise<{ status: number; location: string | undefined }>((resolve, reject) => {

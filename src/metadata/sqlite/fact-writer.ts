@@ -21,6 +21,10 @@ export function createFactWriter(database: DatabaseSync) {
   const setTag = sql(`
     insert into tag (repository_id, name, digest, moved_at) values (?, ?, ?, ?)
     on conflict (repository_id, name) do update set digest = excluded.digest, moved_at = excluded.moved_at`)
+  // Where a tag points now, the tag itself says: its history is written when it moves on.
+  const leave = sql(`
+    insert or replace into tag_history (repository_id, name, digest, at)
+    select repository_id, name, digest, moved_at from tag where repository_id = ? and name = ? and digest <> ?`)
   const setHistory = sql('insert or replace into tag_history (repository_id, name, digest, at) values (?, ?, ?, ?)')
 
   function link(repositoryId: number, digest: Digest): void {
@@ -44,10 +48,10 @@ export function createFactWriter(database: DatabaseSync) {
       const text = JSON.stringify({ mediaType, digest, size, artifactType, annotations })
       addReferrer.run(repositoryId, subject, digest, artifactType ?? null, text)
     },
-    /** Points the tag there and remembers that it did. */
+    /** Points the tag there and remembers where it pointed before. */
     tag(repositoryId: number, name: string, digest: Digest, at: number): void {
+      leave.run(repositoryId, name, digest)
       setTag.run(repositoryId, name, digest, at)
-      remember(repositoryId, name, digest, at)
     },
     /** Remembers where a tag pointed. */
     remember,

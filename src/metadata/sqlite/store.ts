@@ -245,8 +245,11 @@ function createQueries(database: DatabaseSync) {
       where name = :repository and subject = :subject`),
     tags: sql('select name from tag where repository_id = ? and name > ? order by name limit ?'),
     history: sql(`
-      select digest, at from tag_history join repository on repository.id = repository_id
-      where repository.name = ? and tag_history.name = ? order by at desc, digest`),
+      select digest, max(at) as at from (
+        select repository_id, name, digest, at from tag_history
+        union all select repository_id, name, digest, moved_at from tag) history
+      join repository on repository.id = repository_id
+      where repository.name = ? and history.name = ? group by digest order by at desc, digest`),
     cursor: sql('select sequence, moved_at from cursor where name = ?'),
     upload: sql('select id, repository, algorithm from upload where id = ?'),
     oldUploads: sql('select id from upload where started_at < ?'),
