@@ -10,7 +10,8 @@ import { reply, route } from './http/types.ts'
 import { createAddressing } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
-import { createSqliteStore, type SqliteStore } from './metadata/sqlite/store.ts'
+import type { SqlStore } from './metadata/sql/store.ts'
+import { createSqliteStore } from './metadata/sqlite/store.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
@@ -184,7 +185,7 @@ interface StoreOptions {
 /** Opens what a registry keeps. @throws when another process has it open */
 export function openStores({ configuration, ...options }: StoreOptions): {
   storage: StorageDriver
-  store: SqliteStore
+  store: SqlStore
 } {
   const { root } = configuration.storage
   const store = createSqliteStore({ folder: join(root, 'holdfast'), ...options })

@@ -41,7 +41,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   const reported = new Set<string>()
   let isWhole = true
   const { mode, replayFrom, takenAway, isGone } = await stateOf()
-  const isNew = (await store.cursors.get(cursorName)) === undefined && facts.repositories().length === 0
+  const isNew = (await store.cursors.get(cursorName)) === undefined && (await facts.repositories()).length === 0
   if (repair && replayFrom !== undefined) await replay(replayFrom)
 
   const onUnreadable = (path: string, error: unknown) => report(path, `cannot be read: ${String(error)}`)
@@ -58,7 +58,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
-  for (const name of [...new Set([...names, ...facts.repositories()])].toSorted()) {
+  for (const name of [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
     await checkRepository(name)
     await agree(name)
   }
@@ -69,7 +69,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       run: async () => void (await facts.dropBlob(digest, since)),
     })
   // While the tree may lack something the next start shall not take that for deleted.
-  if (repair) await store.cursors.set(cursorName, Math.max(0, facts.lastEvent() - (isWhole ? 0 : 1)))
+  if (repair) await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))
 
   async function stateOf(): Promise<State & { mode: Mode; isGone: boolean }> {
     const state = await assess({ metadata: store, facts, bootedAt })

@@ -31,9 +31,9 @@ export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State
   const cursor = await metadata.cursors.get(cursorName)
   if (!cursor) return { mode: 'both', ...lacksNothing } // never followed: a volume of registry:2, or an older database
   if (cursor.sequence < 0) return { mode: 'database', ...lacksNothing }
-  const isClean = cursor.sequence === facts.lastEvent() && cursor.movedAt > bootedAt
+  const isClean = cursor.sequence === (await facts.lastEvent()) && cursor.movedAt > bootedAt
   if (isClean) return { mode: 'tree', ...lacksNothing }
-  const settled = facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs))
+  const settled = await facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs))
   const replayFrom = Math.min(cursor.sequence, settled)
   return { mode: 'both', replayFrom, takenAway: await pendingRemovals(metadata.events, replayFrom) }
 }
@@ -43,7 +43,7 @@ export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State
  * registry that deleted everything.
  */
 export async function whatIsGone(storage: StorageDriver, facts: VolumeFacts): Promise<'blobs' | 'tree' | undefined> {
-  const known = facts.repositories()
+  const known = await facts.repositories()
   if (known.length === 0) return undefined
   if ((await storage.list(blobsPath)).length === 0) return 'blobs'
   const isThere = (path: string) =>

@@ -77,8 +77,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       })
     }
     if (!follow) return
-    if (!cursor) await store.cursors.set(cursorName, unfinished())
-    follower.start(state.replayFrom ?? facts.lastEvent(), facts.lastEvent())
+    if (!cursor) await store.cursors.set(cursorName, await unfinished())
+    follower.start(state.replayFrom ?? (await facts.lastEvent()), await facts.lastEvent())
     isFollowing = true
   }
 
@@ -126,7 +126,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     await begin()
     const started = performance.now()
     if (state.mode) {
-      const all = new Set([...(await names()), ...facts.repositories()])
+      const all = new Set([...(await names()), ...(await facts.repositories())])
       let told = performance.now()
       for (const [index, name] of [...all].entries()) {
         if (stopping.signal.aborted) return
@@ -151,7 +151,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
 
   /** Where the cursor stands while the tree may lack something that no event is needed for. */
-  const unfinished = () => Math.max(0, facts.lastEvent() - 1)
+  const unfinished = async () => Math.max(0, (await facts.lastEvent()) - 1)
 
   /**
    * Stores how far the tree surely follows, which is not the last event while it may lack something. Before a stop all of it counts:
@@ -160,9 +160,9 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   async function moveCursor(stopping = false): Promise<void> {
     if (!isPassed || !isFollowing || !follower.isWhole()) return
     const stored = (await store.cursors.get(cursorName))?.sequence ?? 0
-    const settled = facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
+    const settled = await facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
     const reached = stopping ? follower.applied() : Math.max(stored, Math.min(settled, follower.applied()))
-    const sequence = isWhole ? reached : Math.min(reached, unfinished())
+    const sequence = isWhole ? reached : Math.min(reached, await unfinished())
     if (sequence !== stored || stopping) await store.cursors.set(cursorName, sequence)
   }
 
@@ -192,7 +192,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       clearInterval(timer)
       await passing
       if (!isFollowing) return
-      const left = facts.lastEvent() - follower.applied()
+      const left = (await facts.lastEvent()) - follower.applied()
       if (left > 1000) log.info('volume.catching-up', { events: left })
       await follower.stop()
       await moveCursor(true)
