@@ -5,6 +5,8 @@ import type { RegistryEvent } from '../../registry/ports/events.ts'
 
 /** So long a connection may take to come, a statement to run, and a transaction to be left alone by a node that hangs. */
 const [connectMs, statementMs, idleMs] = [5000, 15_000, 15_000]
+/** How long the server may take to say goodbye. */
+const closeMs = 2000
 /** How often a transaction is tried when others are in its way. */
 const attempts = 10
 
@@ -32,7 +34,9 @@ export function createConnections(url: string, options: { size?: number; patient
     application_name: 'holdfast',
     types: { getTypeParser },
   })
-  pool.on('error', () => {}) // an idle connection broke: the next one is made anew
+  // A connection that breaks is told of by its query, if it has one; the next is made anew.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
   const texts = new Map<string, QueryConfig>()
 
   /** Statements with parameters are prepared under a name, once a connection. */
@@ -95,7 +99,13 @@ export function createConnections(url: string, options: { size?: number; patient
 
     /** One connection for work of another kind, in statements of PostgreSQL's own. */
     withConnection,
-    close: () => pool.end(),
+    async close(): Promise<void> {
+      const ended = new AbortController()
+      await Promise.race([
+        pool.end().finally(() => ended.abort()),
+        setTimeout(closeMs, undefined, { signal: ended.signal }).catch(() => {}), // a server that hangs says no goodbye
+      ])
+    },
   }
 }
 
