@@ -11,7 +11,6 @@ import { createAddressing } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
-import { createSqliteStore } from './metadata/sqlite/store.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
@@ -44,12 +43,12 @@ export interface App {
 }
 
 /** The only place that makes the parts and puts them together. */
-export function createApp(options: AppOptions): App {
+export async function createApp(options: AppOptions): Promise<App> {
   const { configuration, log, clock = { now: () => new Date() }, writeAccess = () => undefined } = options
   const { http } = configuration
   const stopping = new AbortController()
   const metrics = http.debug?.metricsPath === undefined ? undefined : createMetrics()
-  const { storage: files, store } = openStores({
+  const { storage: files, store } = await openStores({
     configuration,
     clock,
     onEvents: (events) => {
@@ -182,12 +181,28 @@ interface StoreOptions {
   anew?: boolean
 }
 
-/** Opens what a registry keeps. @throws when another process has it open */
-export function openStores({ configuration, ...options }: StoreOptions): {
+/** Opens what a registry keeps. @throws Error that says what to do when it cannot be used or another process has it open */
+export async function openStores({ configuration, ...options }: StoreOptions): Promise<{
   storage: StorageDriver
   store: SqlStore
-} {
+}> {
   const { root } = configuration.storage
-  const store = createSqliteStore({ folder: join(root, 'holdfast'), ...options })
-  return { storage: createFilesystem(root), store }
+  return { store: await openDatabase(configuration, options), storage: createFilesystem(root) }
+}
+
+/** Loads only the database that is used. */
+async function openDatabase(
+  { databaseUrl: url, storage }: Configuration,
+  { anew, ...options }: Omit<StoreOptions, 'configuration'>,
+): Promise<SqlStore> {
+  if (url === undefined) {
+    const { createSqliteStore } = await import('./metadata/sqlite/store.ts')
+    return createSqliteStore({ folder: join(storage.root, 'holdfast'), anew: anew === true, ...options })
+  }
+  if (anew)
+    throw new Error(
+      'holdfast.database.url: a database in PostgreSQL is made anew by naming an empty one; the next start reads the volume into it',
+    )
+  const { createPostgresStore } = await import('./metadata/postgres/store.ts')
+  return createPostgresStore({ url, ...options })
 }

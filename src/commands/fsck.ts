@@ -43,7 +43,7 @@ async function check(
 ): Promise<boolean> {
   const clock = { now: () => new Date() }
   const log = createLog('warn', (line) => process.stderr.write(line), clock)
-  const { storage, store } = openStores({ configuration, clock })
+  const { storage, store } = await openStores({ configuration, clock })
   let [wrong, mended] = [0, 0]
   const onFinding = (finding: Finding) => {
     wrong++

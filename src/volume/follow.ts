@@ -138,8 +138,15 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
     while (!stopping.signal.aborted) {
       if (!noticed) await new Promise<void>((resolve) => (wake = resolve))
       noticed = false
-      await catchUp(true)
-      await doOther()
+      try {
+        await catchUp(true)
+        await doOther()
+      } catch (error) {
+        if (!mayPass(error)) throw error
+        tell({ repository: '' }, error) // the events cannot be read: the database is away
+        noticed = true
+        await pause(retryMs)
+      }
     }
   }
   async function doOther(): Promise<void> {
@@ -188,9 +195,9 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   }
 }
 
-/** Whether it is worth trying again: a full disk may get room. */
+/** Whether it is worth trying again: a full disk may get room, a database come back. */
 function mayPass(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE'].includes(codeOf(error))
+  return ['EAGAIN', 'ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE'].includes(codeOf(error))
 }
 
 function codeOf(error: unknown): string {

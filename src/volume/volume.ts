@@ -192,10 +192,14 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       clearInterval(timer)
       await passing
       if (!isFollowing) return
-      const left = (await facts.lastEvent()) - follower.applied()
-      if (left > 1000) log.info('volume.catching-up', { events: left })
-      await follower.stop()
-      await moveCursor(true)
+      try {
+        const left = (await facts.lastEvent()) - follower.applied()
+        if (left > 1000) log.info('volume.catching-up', { events: left })
+        await follower.stop()
+        await moveCursor(true)
+      } catch (error) {
+        fail('volume.stop-failed')(error) // the database is away: the next start sees that the tree may lack something
+      }
     },
     /** Resolves when everything was reconciled, with whether all could be. */
     passed: () => passing.then(() => isPassed && isWhole),

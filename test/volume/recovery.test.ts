@@ -48,11 +48,11 @@ async function expectAcknowledged(url: string, loads: Awaited<ReturnType<typeof 
 }
 
 /** The stores of a volume that no registry runs on, and what keeps them alike. */
-function openParts(data: string) {
+async function openParts(data: string) {
   const clock = { now: () => new Date() }
   const none = () => {}
   const log = { debug: none, info: none, warn: none, error: none }
-  const { storage, store } = openStores({ configuration: configurationFor(data), clock })
+  const { storage, store } = await openStores({ configuration: configurationFor(data), clock })
   const openVolume = (disk: StorageDriver, since = bootedAt(clock)) =>
     createVolume({ storage: disk, store, log, clock, bootedAt: since, follow: true })
   return { storage, store, openVolume }
@@ -117,7 +117,7 @@ describe('the tree', () => {
     const registry = await startRegistry({ data })
     for (const tag of ['v1', 'gone']) await pushText(registry.url, 'app', tag, tag)
     await registry.stop()
-    const { storage, store, openVolume } = openParts(data)
+    const { storage, store, openVolume } = await openParts(data)
     const [v1, gone] = await Promise.all(['v1', 'gone'].map((tag) => store.manifests.find('app', { tag })))
     await store.manifests.delete('app', gone!.digest, { name: '', address: '' }) // and the tree hears nothing of it: a crash
     let release = () => {}
@@ -141,7 +141,7 @@ describe('the tree', () => {
     const before = await inventoryOf(first.url)
     await first.close()
     await rm(join(repositories(data), 'app/_manifests/tags/v1'), { recursive: true })
-    const { storage, store, openVolume } = openParts(data)
+    const { storage, store, openVolume } = await openParts(data)
     const volume = openVolume(storage, new Date(Date.now() + 1000)) // the machine has started since
     volume.start()
     assert.equal(await volume.passed(), true)
@@ -221,7 +221,7 @@ describe('holdfast reindex', () => {
   })
 
   async function factsOf(data: string) {
-    const { store } = openStores({ configuration: configurationFor(data), clock: { now: () => new Date() } })
+    const { store } = await openStores({ configuration: configurationFor(data), clock: { now: () => new Date() } })
     const facts = [await store.volume.of('app'), await store.volume.of('team/multi')]
     const history = await store.tags.history('app', 'moving')
     await store.close()

@@ -48,14 +48,16 @@ export function notifications({ configuration, metadata, log, clock }: Platform,
     gathering = undefined
     const gathered = pulls
     pulls = []
-    if (gathered.length > 0) await metadata.events.record(gathered)
+    try {
+      if (gathered.length > 0) await metadata.events.record(gathered)
+    } catch (error) {
+      log.error('pulls.not-recorded', { error: String(error) })
+    }
   }
 
   function onPull(pull: Happening, actor: Actor): void {
     pulls.push({ ...pull, actor })
-    gathering ??= setTimeout(() => {
-      recordPulls().catch((error: unknown) => log.error('pulls.not-recorded', { error: String(error) }))
-    }, gatherMs)
+    gathering ??= setTimeout(() => void recordPulls(), gatherMs)
   }
 
   const wantsPulls = endpoints.some(({ ignore }) => !ignore.actions.includes('pull'))

@@ -7,22 +7,30 @@ import { type Row, sql, type Steps } from './statement.ts'
 
 /** What the store is asked, each the steps of an answer. */
 export function createReads({ textsOf, settled }: Dialect) {
-  const fromReferrers = `
-    from referrer join repository on repository.id = repository_id
-    where name = ?1 and subject = ?2 and digest > ?3
-      and (cast(?4 as text) is null or artifact_type in (${textsOf('?4')}))`
   const referrersTotal = `
     select sum(octet_length(descriptor)) as total from referrer join repository on repository.id = repository_id
     where name = ?1 and subject = ?2`
-  // Joined by the database: a row each, made in JavaScript, takes longer than finding them.
-  const referrers = `
-    select string_agg(descriptor, ',') as descriptors, max(digest) as last
-    from (select digest, descriptor ${fromReferrers} order by digest limit ?5) as part`
-  const referrersThatFit = `
-    select count(*) as count from (
-      select sum(size) over (order by digest) as reached
-      from (select digest, octet_length(descriptor) as size ${fromReferrers} order by digest limit ?5) as part
-    ) as part where reached <= ?6`
+  /** The texts for referrers of any type, or only of those in a last parameter. */
+  function referrerTexts(ofTypes: boolean) {
+    const page = (columns: string, types: string) => `
+      select ${columns} from referrer join repository on repository.id = repository_id
+      where name = ?1 and subject = ?2 and digest > ?3
+        ${ofTypes ? `and artifact_type in (${textsOf(types)})` : ''} order by digest limit ?4`
+    return {
+      // Joined by the database: a row each, made in JavaScript, takes longer than finding them.
+      joined: `
+        select string_agg(descriptor, ',') as descriptors, max(digest) as last
+        from (${page('digest, descriptor', '?5')}) as part`,
+      any: page('digest', '?5'),
+      /** How many come to at most ?5 bytes. */
+      fitting: `
+        select count(*) as count from (
+          select sum(size) over (order by digest) as reached
+          from (${page('digest, octet_length(descriptor) as size', '?6')}) as part
+        ) as part where reached <= ?5`,
+    }
+  }
+  const [referrers, referrersOfTypes] = [referrerTexts(false), referrerTexts(true)]
 
   return {
     *repositories({ limit, last = '' }: Page): Steps<string[]> {
@@ -85,16 +93,17 @@ export function createReads({ textsOf, settled }: Dialect) {
       artifactTypes: string[],
       { limit, last = '', bytes }: Page & { bytes: number },
     ): Steps<{ descriptors: string; next: string | undefined }> {
-      const wanted = [repository, subject, last, artifactTypes.length > 0 ? artifactTypes : null]
+      const texts = artifactTypes.length > 0 ? referrersOfTypes : referrers
+      const types = artifactTypes.length > 0 ? [artifactTypes] : []
       const [all] = yield sql(referrersTotal, repository, subject)
       let count = limit
       if (Number(all?.total) > bytes) {
-        const [fit] = yield sql(referrersThatFit, ...wanted, limit, bytes)
+        const [fit] = yield sql(texts.fitting, repository, subject, last, limit, bytes, ...types)
         count = Math.min(limit, Math.max(1, Number(fit?.count)))
       }
-      const [part] = yield sql(referrers, ...wanted, count)
+      const [part] = yield sql(texts.joined, repository, subject, last, count, ...types)
       if (typeof part?.last !== 'string') return { descriptors: '', next: undefined }
-      const [more] = yield sql(`select 1 ${fromReferrers} limit 1`, ...wanted.with(2, part.last))
+      const [more] = yield sql(texts.any, repository, subject, part.last, 1, ...types)
       return { descriptors: String(part.descriptors), next: more ? part.last : undefined }
     },
     *tags(repository: string, { limit, last = '' }: Page): Steps<string[] | undefined> {
