@@ -11,6 +11,7 @@ import { createAddressing } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
+import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
@@ -21,7 +22,8 @@ import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
-import { createVolume } from './volume/volume.ts'
+import { createSharedVolume } from './volume/shared-volume.ts'
+import { createVolume, type Volume } from './volume/volume.ts'
 
 export interface AppOptions {
   configuration: Configuration
@@ -60,14 +62,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     onCommit: metrics && measureCommits(metrics),
   })
   const storage = metrics ? timed(files, measureStorage(metrics)) : files
-  const volume = createVolume({
-    storage,
-    store,
-    log,
-    clock,
-    bootedAt: bootedAt(clock),
-    follow: configuration.storage.followTree,
-  })
+  const isShared = configuration.databaseUrl !== undefined
+  const kept = { storage, store, log, clock, follow: configuration.storage.followTree }
+  const volume = isShared ? createSharedVolume(kept) : createVolume({ ...kept, bootedAt: bootedAt(clock) })
   const { metadata } = volume
   const features: ReturnType<typeof createFeatures> = createFeatures(
     { configuration, storage, metadata, log, clock },
@@ -112,18 +109,21 @@ export async function createApp(options: AppOptions): Promise<App> {
       { address: http.debug.address, tls: undefined, http2: false, h2c: false },
       createHttpServer({ routes: debugRoutes, watchdog, onError }),
     )
+  // Alone, a node is always the same one: what it held when it crashed is still its own.
+  const node = isShared ? randomUUID() : 'alone'
   const jobs = createJobs(
     features.flatMap((feature) => feature.jobs ?? []),
-    { metadata, log },
+    { metadata, node, log },
   )
+  const followers = createFollowers(volume, features, isShared ? lookMs : undefined)
+  const duty = isShared ? createDuty({ name: followersDuty, node, metadata, log, ...followers }) : undefined
 
   return {
     metadata,
     async listen() {
       for (const feature of features) await feature.start?.()
-      const bound = { debug: await debug?.listen(), address: await listener.listen() }
-      volume.start()
-      return bound
+      await (duty ? duty.start() : followers.begin())
+      return { debug: await debug?.listen(), address: await listener.listen() }
     },
     runJobs: jobs.look,
     async close(graceMs = http.drainMs) {
@@ -133,8 +133,35 @@ export async function createApp(options: AppOptions): Promise<App> {
       watchdog.stop()
       await jobs.stop()
       for (const feature of features) await feature.stop?.()
-      await volume.stop()
+      await (duty ? duty.stop() : followers.end())
       await metadata.close()
+    },
+  }
+}
+
+/** The duty of the one node that reads the event log. */
+export const followersDuty = 'followers'
+
+/** How often the log is looked at for what other nodes have recorded. */
+const lookMs = 1000
+
+/** Whatever reads the event log all the time; it is told when there is news, or looks for it every so often. */
+function createFollowers(volume: Volume, features: ReturnType<typeof createFeatures>, everyMs: number | undefined) {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    async begin(): Promise<void> {
+      await volume.begin()
+      for (const feature of features) await feature.duty?.begin()
+      if (everyMs === undefined) return
+      timer = setInterval(() => {
+        volume.notice()
+        for (const feature of features) feature.onEvents?.([])
+      }, everyMs).unref()
+    },
+    async end(): Promise<void> {
+      clearInterval(timer)
+      for (const feature of features) await feature.duty?.end()
+      await volume.end()
     },
   }
 }

@@ -76,7 +76,7 @@ describe('a registry with its facts in PostgreSQL', { skip: withoutPostgres }, (
     assert.equal((await call(url, 'GET', '/v2/away/a/manifests/v1')).headers['docker-content-digest'], digest)
     // The tree of links follows again as well.
     const layers = join(app.folder, 'data/docker/registry/v2/repositories/away/a/_layers/sha256')
-    await eventually(() => existsSync(join(layers, acknowledged.at(-1)!.slice(7), 'link')))
+    await eventually(() => existsSync(join(layers, acknowledged.at(-1)!.slice(7), 'link')), 30_000)
   })
 
   it('gives up a server that says nothing', async () => {

@@ -26,9 +26,9 @@ export async function run(args: string[]): Promise<void> {
   const { storage, store } = await openStores({ configuration, clock, anew: true })
   try {
     const volume = createVolume({ storage, store, log, clock, bootedAt: bootedAt(clock), follow: true })
-    volume.start()
+    await volume.begin()
     if (!(await volume.passed())) process.exitCode = 1
-    await volume.stop()
+    await volume.end()
   } finally {
     await store.close()
   }

@@ -39,8 +39,11 @@ export interface VolumeFacts {
   /** Repositories that hold anything, in byte order. */
   repositories(): Promise<string[]>
   of(repository: string): Promise<RepositoryFacts>
-  /** Knows from now on what was found: inserts what is absent and moves tags, without events. */
-  takeIn(repository: string, found: Found): Promise<void>
+  /**
+   * Knows from now on what was found: inserts what is absent and moves tags, without events. With `since` nothing is taken in, and
+   * it gives false, when an event after that one happened in the repository.
+   */
+  takeIn(repository: string, found: Found, since?: number): Promise<boolean>
   /**
    * Forgets a blob whose bytes are gone, in every repository, with the events of its deletion; not if an event after `since`
    * names it.

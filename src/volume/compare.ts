@@ -45,8 +45,8 @@ interface Deps {
 interface Options {
   /** Whether the tree is right about a tag it moved at the first moment and the database at the second. */
   treeWins(inTree: number, inDatabase: number): boolean
-  /** What is in the tree only until the follower comes to it. */
-  takenAway: TakenAway
+  /** What is in the tree only until the follower comes to it; asked for when the database was read. */
+  pending(): TakenAway | Promise<TakenAway>
   takeManifests(manifests: FoundManifest[]): Promise<void>
   breathe: Breathe
 }
@@ -55,9 +55,10 @@ interface Options {
 export function createComparison({ storage, reader, facts, manifests, onUnreadable }: Deps) {
   return async function compare(
     repository: string,
-    { treeWins, takenAway, takeManifests, breathe }: Options,
+    { treeWins, pending, takeManifests, breathe }: Options,
   ): Promise<Difference> {
     const known = await facts.of(repository)
+    const takenAway = await pending()
     const difference: Difference = {
       found: { blobs: [], manifests: [], tags: [] },
       aliases: [],

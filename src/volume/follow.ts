@@ -28,6 +28,7 @@ interface Deps {
 
 interface Task {
   work: () => Promise<void>
+  done?: () => void
   /** What the log says when it fails. */
   about: Record<string, unknown>
 }
@@ -95,6 +96,7 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
         const by = sequence > lateUntil ? writer : lateWriter
         await surely({ work: () => applyEvent(event, by, metadata.manifests), about: { event: type, repository } })
         applied = event.sequence
+        if (paced && stopping.signal.aborted) return
         const worked = performance.now() - begun
         if (worked < workMs) continue
         await (paced ? letOthersWork(worked) : setImmediate())
@@ -140,7 +142,7 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
       noticed = false
       try {
         await catchUp(true)
-        await doOther()
+        while (others.length > 0 && !stopping.signal.aborted) await doOther()
       } catch (error) {
         if (!mayPass(error)) throw error
         tell({ repository: '' }, error) // the events cannot be read: the database is away
@@ -150,7 +152,14 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
     }
   }
   async function doOther(): Promise<void> {
-    for (; others.length > 0; others.shift()) await surely(others[0]!)
+    await surely(others[0]!)
+    others.shift()?.done?.()
+  }
+
+  async function halt(): Promise<void> {
+    stopping.abort()
+    wake()
+    await running
   }
 
   return {
@@ -163,11 +172,13 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
       noticed = true
       wake()
     },
-    /** Does something to the tree when all events are followed, and no event meanwhile. */
-    between(repository: string, work: () => Promise<void>): void {
-      others.push({ work, about: { repository } })
-      noticed = true
-      wake()
+    /** Does something to the tree when all events are followed, and no event meanwhile; resolves when that is over. */
+    between(repository: string, work: () => Promise<void>): Promise<void> {
+      return new Promise((done) => {
+        others.push({ work, done, about: { repository } })
+        noticed = true
+        wake()
+      })
     },
     /** Brings the tree up to date after `from`, at full speed; what registry:2 wrote since then stays. */
     async replay(from: number): Promise<void> {
@@ -184,13 +195,17 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
         log.error('volume.follow-failed', { error: String(error) })
       })
     },
+    /** Leaves off as it is: another node goes on. */
+    async leave(): Promise<void> {
+      await halt()
+      failed ||= others.length > 0
+      for (const { done } of others.splice(0)) done?.()
+    },
     /** Writes what is left, at full speed. */
     async stop(): Promise<void> {
-      stopping.abort()
-      wake()
-      await running
+      await halt()
       await catchUp(false)
-      await doOther()
+      while (others.length > 0) await doOther()
     },
   }
 }

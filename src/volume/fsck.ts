@@ -96,8 +96,12 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   async function agree(repository: string): Promise<void> {
     const treeWins = (inTree: number, inDatabase: number) => mode === 'tree' || (mode === 'both' && inTree > inDatabase)
     if (!isNew && !isGone)
-      await tell(repository, await compare(repository, { treeWins, takenAway, takeManifests: async () => {}, breathe }))
-    if (repair && !(await reconcile(repository, { mode, takenAway, write: (work) => work(), breathe }))) isWhole = false
+      await tell(
+        repository,
+        await compare(repository, { treeWins, pending: () => takenAway, takeManifests: async () => {}, breathe }),
+      )
+    if (repair && !(await reconcile(repository, { mode, pending: () => takenAway, write: (work) => work(), breathe })))
+      isWhole = false
   }
 
   async function tell(repository: string, { found, lost }: Difference): Promise<void> {

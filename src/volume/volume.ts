@@ -23,6 +23,20 @@ interface Deps {
   follow: boolean
 }
 
+/** What keeps database and tree alike. */
+export interface Volume {
+  /** The store as the registry may use it: it answers about a repository once that was reconciled. */
+  metadata: MetadataStore
+  /** Events were recorded. */
+  notice(): void
+  /** Begins to reconcile and to follow in the background. */
+  begin(): Promise<void>
+  /** Ends that, and notes how far the tree follows. */
+  end(): Promise<void>
+  /** Resolves when everything was reconciled, with whether all could be. */
+  passed(): Promise<boolean>
+}
+
 const cursorMs = 30_000
 const progressMs = 10_000
 
@@ -30,7 +44,7 @@ const progressMs = 10_000
  * Keeps registry:2's tree of links and the database alike, so that a volume is taken over in place and can be given back: at
  * the start what another registry left is taken into the database, while it runs the tree follows every event.
  */
-export function createVolume({ storage, store, log, clock, bootedAt, follow }: Deps) {
+export function createVolume({ storage, store, log, clock, bootedAt, follow }: Deps): Volume {
   const facts = store.volume
   const writer = createTreeWriter(storage)
   const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
@@ -93,8 +107,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
   async function bringTogether(repository: string, mode: Mode): Promise<void> {
     try {
-      const write = isFollowing ? (work: () => Promise<void>) => follower.between(repository, work) : undefined
-      if (!(await reconcile(repository, { mode, takenAway: state.takenAway, write, breathe }))) isWhole = false
+      const write = isFollowing ? (work: () => Promise<void>) => void follower.between(repository, work) : undefined
+      if (!(await reconcile(repository, { mode, pending: () => state.takenAway, write, breathe }))) isWhole = false
     } catch (error) {
       isWhole = false
       fail('volume.reconcile-failed', { repository })(error)
@@ -172,22 +186,19 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
 
   return {
-    /** The store as the registry may use it: it answers about a repository once that was reconciled. */
     metadata: createGate(store, {
       isOpen: () => isOpen,
       ready,
       names,
       sizeOf: (digest) => storage.stat(blobPath(digest)),
     }),
-    /** Events were recorded. */
     notice: () => follower.notice(),
-    /** Begins to reconcile and to follow in the background. */
-    start(): void {
+    async begin() {
       passing = pass().catch(fail('volume.reconcile-failed'))
       timer = setInterval(() => void moveCursor().catch(fail('volume.cursor-failed')), cursorMs).unref()
     },
     /** Writes what the tree lacks yet, and notes that it lacks nothing. */
-    async stop(): Promise<void> {
+    async end() {
       stopping.abort()
       clearInterval(timer)
       await passing
@@ -201,7 +212,6 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
         fail('volume.stop-failed')(error) // the database is away: the next start sees that the tree may lack something
       }
     },
-    /** Resolves when everything was reconciled, with whether all could be. */
     passed: () => passing.then(() => isPassed && isWhole),
   }
 }

@@ -53,6 +53,16 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
       assert.equal((await store().volume.of('taken/b')).manifests.get(before)?.pushedAt, pushedAt)
     })
 
+    it('is not when something happened in the repository since somebody looked', async () => {
+      const since = await store().volume.lastEvent()
+      const one = found({ manifests: [manifest('looked at')] })
+      await push(pushOf('taken/elsewhere', 'elsewhere'))
+      assert.equal(await store().volume.takeIn('taken/c', one, since), true)
+      await push(pushOf('taken/c', 'meanwhile'))
+      assert.equal(await store().volume.takeIn('taken/c', found({ manifests: [manifest('too late')] }), since), false)
+      assert.equal((await store().volume.of('taken/c')).manifests.size, 2)
+    })
+
     it('names the repositories that hold anything', async () => {
       await store().volume.takeIn('taken/empty', found({}))
       const names = await store().volume.repositories()

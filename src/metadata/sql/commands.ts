@@ -14,6 +14,12 @@ export type Run = <Name extends keyof Commands>(
   ...args: Parameters<Commands[Name]>
 ) => Promise<ReturnType<Commands[Name]> extends Steps<infer Result> ? Result : never>
 
+/** A job and who holds it, or would. */
+interface Holding {
+  name: string
+  holder: string
+}
+
 /** Moment (milliseconds) and doer of a change. */
 export interface Act {
   at: number
@@ -172,16 +178,17 @@ export function createCommands(dialect: Dialect) {
       yield sql(`update event set body = '' where ${passed} and body <> ''`, moment) // the last one's number stays
     },
 
-    *claimJob(name: string, now: number, leaseMs: number): Steps<boolean> {
+    *claimJob({ name, holder }: Holding, now: number, leaseMs: number): Steps<boolean> {
       yield sql('insert into job (name, due_at, leased_until) values (?1, ?2, 0) on conflict do nothing', name, now)
       const claimed = yield sql(
-        'update job set leased_until = ?1 where name = ?2 and due_at <= ?3 and leased_until <= ?3 returning name',
-        ...[now + leaseMs, name, now],
+        `update job set holder = ?1, leased_until = ?2
+         where name = ?3 and due_at <= ?4 and (leased_until <= ?4 or holder = ?1) returning name`,
+        ...[holder, now + leaseMs, name, now],
       )
       return claimed.length > 0
     },
-    *releaseJob(name: string, dueAt: number): Steps<void> {
-      yield sql('update job set leased_until = 0, due_at = ?1 where name = ?2', dueAt, name)
+    *releaseJob({ name, holder }: Holding, dueAt: number): Steps<void> {
+      yield sql('update job set leased_until = 0, due_at = ?1 where name = ?2 and holder = ?3', dueAt, name, holder)
     },
   }
 }

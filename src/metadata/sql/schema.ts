@@ -114,6 +114,7 @@ const migrations: ((words: Words) => string)[] = [
   `,
   // From here on the last event stays, without a body when it is forgotten: its number must not be.
   ({ lastEvent }) => lastEvent,
+  ({ text }) => `alter table job add column holder ${text} not null default '';`,
 ]
 
 const schemaVersion = migrations.length

@@ -15,8 +15,13 @@ interface Shared {
 /** The commands that bring the database into agreement with what another registry left in the volume. */
 export function createVolumeCommands({ dialect, ensureRepository, record }: Shared) {
   return {
-    *takeIn(repository: string, { blobs, manifests, tags }: Found, now: number): Steps<void> {
+    *takeIn(
+      repository: string,
+      { blobs, manifests, tags }: Found,
+      { now, since }: { now: number; since: number | undefined },
+    ): Steps<boolean> {
       yield* dialect.lock({ alone: [repository] })
+      if (since !== undefined && (yield* isNamed(`"repository":${JSON.stringify(repository)}`, since))) return false
       const id = yield* ensureRepository(repository)
       for (const blob of blobs) yield* hold(id, blob, blob.storedAt)
       for (const { digest, mediaType, content, subject, artifactType, annotations, pushedAt } of manifests) {
@@ -32,16 +37,12 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
         for (const move of history) yield* remember(id, name, move.digest, move.at)
         yield* tag(id, name, digest, movedAt) // last: it knows best when the tag came to where it is
       }
+      return true
     },
 
     *dropBlob(digest: Digest, since: number, act: Act): Steps<boolean> {
       yield* dialect.lock({ alone: [digest] })
-      const [named] = yield sql(
-        'select 1 from event where sequence > ?1 and body like ?2 limit 1',
-        since,
-        `%${digest}%`,
-      )
-      if (named) return false
+      if (yield* isNamed(digest, since)) return false
       const holders = yield sql(
         'select name from blob_link join repository on repository.id = repository_id where digest = ?1 order by name',
         digest,
@@ -58,4 +59,9 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
       yield sql('update blob set size = ?1 where digest = ?2', size, digest)
     },
   }
+}
+
+/** Whether an event after `since` has this text in it, or one much like it. */
+function* isNamed(text: string, since: number): Steps<boolean> {
+  return (yield sql('select 1 from event where sequence > ?1 and body like ?2 limit 1', since, `%${text}%`)).length > 0
 }

@@ -55,13 +55,14 @@ export function createVolumeFacts({ reads, read, run, now, forget }: Deps): Volu
       return facts
     },
 
-    async takeIn(name, found) {
-      await run('takeIn', name, found, now())
+    async takeIn(name, found, since) {
+      const isTaken = await run('takeIn', name, found, { now: now(), since })
       forget(
         name,
         undefined,
         found.tags.map((tag) => tag.name),
       )
+      return isTaken
     },
     dropBlob: (digest, since) => run('dropBlob', digest, since, { at: now(), actor: registry2 }),
     resizeBlob: (digest, size) => run('resizeBlob', digest, size),
