@@ -116,7 +116,7 @@ const migrations: ((words: Words) => string)[] = [
   ({ lastEvent }) => lastEvent,
 ]
 
-const schemaVersion = migrations.length
+export const schemaVersion = migrations.length
 
 /**
  * The statements that bring a database from its version to the next ones, a text each.
