@@ -113,6 +113,12 @@ describe('the layers', () => {
     }
   })
 
+  it('take of node:http only types: src/platform/http.ts tells why', () => {
+    const program = files.filter((file) => file.startsWith('src/') && !isTest(file))
+    const wrong = program.filter((file) => /^import (?!type ).*'node:http'|import\('node:http'/m.test(read(file)))
+    assert.deepEqual(wrong, [])
+  })
+
   it('keep the heart below 1,500 lines of code', () => {
     const sizes = files
       .filter((file) => heart.some((path) => file.startsWith(path)) && !isTest(file))

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NotificationEndpoint } from '../../config/configuration.ts'
+import { http } from '../../platform/http.ts'
 import type { Log } from '../../platform/log.ts'
 import { send } from '../../platform/send.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
@@ -110,7 +110,7 @@ export function createEndpoint(options: EndpointOptions) {
       const headers = { ...endpoint.headers, 'Content-Type': contentType }
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(endpoint.timeoutMs)])
       const status = await send(endpoint.url, { method: 'POST', headers, body, signal })
-      counts?.status([`${status} ${STATUS_CODES[status] ?? ''}`, endpoint.name])
+      counts?.status([`${status} ${http.STATUS_CODES[status] ?? ''}`, endpoint.name])
       if (status < 200 || status >= 400) throw new NotTaken(`status ${status}`)
       if (failures >= endpoint.threshold) log.info('notification.recovered', { endpoint: endpoint.name })
       failures = 0

@@ -49,8 +49,16 @@ export function* refer(repositoryId: number, { subject, ...descriptor }: Referre
   )
 }
 
-/** Points the tag there and remembers that it did. */
+/** Points the tag there. Where it points now it says itself: its history is written when it moves on. */
 export function* tag(repositoryId: number, name: string, digest: Digest, at: number): Steps<void> {
+  yield sql(
+    `insert into tag_history (repository_id, name, digest, at)
+     select repository_id, name, digest, moved_at from tag where repository_id = ?1 and name = ?2 and digest <> ?3
+     on conflict (repository_id, name, digest) do update set at = excluded.at`,
+    repositoryId,
+    name,
+    digest,
+  )
   yield sql(
     `insert into tag (repository_id, name, digest, moved_at) values (?1, ?2, ?3, ?4)
      on conflict (repository_id, name) do update set digest = excluded.digest, moved_at = excluded.moved_at`,
@@ -59,7 +67,6 @@ export function* tag(repositoryId: number, name: string, digest: Digest, at: num
     digest,
     at,
   )
-  yield* remember(repositoryId, name, digest, at)
 }
 
 /** Remembers where a tag pointed. */
