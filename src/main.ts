@@ -4,6 +4,7 @@ const usage = `Usage: holdfast COMMAND
   config COMMAND        check, show or explain the configuration
   fsck [CONFIG]         check a volume nobody serves, and mend it with --repair
   reindex [CONFIG]      make the database of a volume anew from its files
+  db COMMAND            back up the database, restore it, or move it to another one
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
   --version             print the version
 `
@@ -14,6 +15,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   config: () => import('./commands/config.ts'),
   fsck: () => import('./commands/fsck.ts'),
   reindex: () => import('./commands/reindex.ts'),
+  db: () => import('./commands/db.ts'),
   healthcheck: () => import('./commands/healthcheck.ts'),
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { eventually, useApp } from './support/app.ts'
 import { call } from './support/client.ts'
 import { holdfast } from './support/holdfast.ts'
+import { inventoryOf } from './support/inventory.ts'
 import { type Postgres, startPostgres, withoutPostgres } from './support/postgres.ts'
 import { pushText } from './support/push.ts'
 import { pushBlob, pushImage, sha256, startRegistry } from './support/registry.ts'
@@ -100,6 +101,49 @@ describe('a registry with its facts in PostgreSQL', { skip: withoutPostgres }, (
     proxy.hold()
     await app.close()
     proxy.close()
+  })
+
+  it('is moved there and back, backed up while it runs, and restored', async () => {
+    const [first, other] = [join(data, 'first'), join(data, 'other')]
+    const url = await postgres.createDatabase()
+    const registry = await startRegistry({ data: first })
+    await pushText(registry.url, 'team/app', 'v1', 'moved')
+    await pushText(registry.url, 'team/app', 'v2', 'moved as well')
+    const before = await inventoryOf(registry.url)
+    const backup = join(data, 'backup.db')
+    const expectDone = async (args: string[], says: RegExp) => {
+      const { code, output } = await holdfast('db', ...args)
+      assert.equal(code, 0, output)
+      assert.match(output, says)
+    }
+    await expectDone(['backup', backup, '--data', first], /manifest +2\n[^]*every table compared/)
+    assert.match((await holdfast('db', 'migrate', url, '--data', first)).output, /another Holdfast is using it; stop/)
+    await registry.stop()
+    await expectDone(['migrate', url, '--data', first], /Now set holdfast\.database\.url to it/)
+    await rm(join(first, 'holdfast'), { recursive: true })
+    const moved = await startRegistry({ data: first, env: { HOLDFAST_DATABASE_URL: url } })
+    assert.deepEqual(await inventoryOf(moved.url), before)
+    await pushText(moved.url, 'team/app', 'v3', 'after the move')
+    const after = await inventoryOf(moved.url)
+    await moved.stop()
+
+    const configuration = join(data, 'config.yml')
+    await writeFile(
+      configuration,
+      `version: 0.1\nstorage: {filesystem: {rootdirectory: ${first}}}\nholdfast: {database: {url: '${url}'}}\n`,
+    )
+    await expectDone(['migrate', 'sqlite', configuration], /Now remove holdfast\.database\.url/)
+    const back = await startRegistry({ data: first })
+    assert.deepEqual(await inventoryOf(back.url), after)
+    await back.stop()
+
+    await cp(join(first, 'docker'), join(other, 'docker'), { recursive: true })
+    await expectDone(['restore', backup, '--data', other], /takes in what was pushed since/)
+    const restored = await startRegistry({ data: other })
+    assert.deepEqual(await inventoryOf(restored.url), after, 'what was pushed since is in the tree of links')
+    await restored.stop()
+    for (const args of [[], ['other'], ['backup'], ['migrate', 'mysql://x/y'], ['backup', 'a', 'b', 'c']])
+      assert.match((await holdfast('db', ...args)).output, /^holdfast: .*(db|expected|too many).*/)
   })
 
   it('says in one line why it cannot start', async () => {

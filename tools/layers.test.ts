@@ -31,7 +31,7 @@ const allowed: Record<string, string[]> = {
     'src/volume/',
     'src/features/index.ts',
   ],
-  'src/commands/': ['src/app.ts', 'src/config/', 'src/listen/', 'src/platform/', 'src/volume/'],
+  'src/commands/': ['src/app.ts', 'src/config/', 'src/listen/', 'src/metadata/copy/', 'src/platform/', 'src/volume/'],
   'src/main.ts': ['src/commands/'],
   'test/': ['src/'],
   'bench/': ['src/', 'test/support/'],

@@ -3,6 +3,10 @@ import { DatabaseError, Pool, type PoolClient, type QueryConfig, types } from 'p
 import type { Row, Statement, Steps, Value } from '../sql/statement.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 
+/** The most connections of a node. */
+const most = 10
+/** What the connections of a node that serves are called at the server. */
+export const nodeName = 'holdfast'
 /** So long a connection may take to come, a statement to run, and a transaction to be left alone by a node that hangs. */
 const [connectMs, statementMs, idleMs] = [5000, 15_000, 15_000]
 /** How long the server may take to say goodbye. */
@@ -18,20 +22,19 @@ export type Connections = ReturnType<typeof createConnections>
  * Connections to a PostgreSQL server, some of them and for as long as they are good: one that failed is never used again, so
  * that what it held is let go by the server. Errors that may pass bear the code `EAGAIN`, a full disk `ENOSPC`.
  */
-export function createConnections(url: string, options: { size?: number; patient?: boolean } = {}) {
-  const { size = 10, patient = false } = options
+export function createConnections(url: string, use: 'serving' | 'copying' = 'serving') {
   const pool = new Pool({
     connectionString: url,
-    max: size,
+    max: use === 'serving' ? most : 1,
     connectionTimeoutMillis: connectMs,
     idleTimeoutMillis: 30_000,
-    ...(!patient && {
+    ...(use === 'serving' && {
       statement_timeout: statementMs,
       query_timeout: statementMs + 5000, // for a server that says nothing at all
       idle_in_transaction_session_timeout: idleMs,
     }),
     keepAlive: true,
-    application_name: 'holdfast',
+    application_name: use === 'serving' ? nodeName : 'holdfast db',
     types: { getTypeParser },
   })
   // A connection that breaks is told of by its query, if it has one; the next is made anew.
@@ -51,13 +54,13 @@ export function createConnections(url: string, options: { size?: number; patient
   async function withConnection<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
     let client: Client | undefined
     try {
-      client = await pool.connect()
+      client = await pool.connect().catch(rethrow)
       const result = await work(client)
       client.release()
       return result
     } catch (error) {
       client?.release(true)
-      throw withCode(error)
+      throw error
     }
   }
 
@@ -65,7 +68,7 @@ export function createConnections(url: string, options: { size?: number; patient
     let step = steps.next()
     while (!step.done) {
       onStatement?.(step.value)
-      step = steps.next((await client.query<Row>(queryOf(step.value))).rows)
+      step = steps.next(await ask(client, queryOf(step.value)))
     }
     return step.value
   }
@@ -73,9 +76,9 @@ export function createConnections(url: string, options: { size?: number; patient
   async function transactOnce<Result>(steps: Steps<Result>) {
     const events: RegistryEvent[] = []
     const value = await withConnection(async (client) => {
-      await client.query('begin isolation level read committed')
+      await ask(client, { text: 'begin isolation level read committed' })
       const result = await take(client, steps, (statement) => events.push(...(statement.events ?? [])))
-      await client.query('commit')
+      await ask(client, { text: 'commit' })
       return result
     })
     return { value, events }
@@ -99,6 +102,8 @@ export function createConnections(url: string, options: { size?: number; patient
 
     /** One connection for work of another kind, in statements of PostgreSQL's own. */
     withConnection,
+    /** A statement on such a connection. */
+    execute: (client: Client, statement: Statement) => ask(client, queryOf(statement)),
     async close(): Promise<void> {
       const ended = new AbortController()
       await Promise.race([
@@ -115,8 +120,8 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
 }
 
 /** PostgreSQL's texts cannot hold the character 0; the next one sorts alike. */
-function toParameter(value: Value): Value {
-  if (Array.isArray(value)) return value.map((text) => text.replaceAll('\0', '\u0001'))
+function toParameter(value: Value | Value[]): unknown {
+  if (Array.isArray(value)) return value.map(toParameter)
   return typeof value === 'string' ? value.replaceAll('\0', '\u0001') : value
 }
 
@@ -129,6 +134,14 @@ function isInTheWay(error: unknown): boolean {
 /** The server's classes of errors that an operator's doing or time mends, above all: it is going, coming or full of connections. */
 const passing = /^(08|28|3D|53|57|25P03|25006)/
 const diskFull = '53100'
+
+async function ask(client: Client, query: QueryConfig): Promise<Row[]> {
+  return (await client.query<Row>(query).catch(rethrow)).rows
+}
+
+function rethrow(cause: unknown): never {
+  throw withCode(cause)
+}
 
 /** The error in our words, with a code the rest of the program knows. */
 function withCode(cause: unknown): Error {

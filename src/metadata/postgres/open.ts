@@ -1,6 +1,7 @@
 import { migrationsFrom } from '../sql/schema.ts'
 import { type Client, type Connections, messageOf } from './connections.ts'
 import { lockKey, words } from './dialect.ts'
+import { nameOf } from './name.ts'
 
 const oldestServer = 15
 
@@ -55,11 +56,4 @@ async function prepare(client: Client): Promise<void> {
       ].join(';\n'),
     )
   await client.query('commit')
-}
-
-/** The database as it may be told: without its password. */
-function nameOf(url: string): string {
-  if (!URL.canParse(url)) return 'the database'
-  const { hostname, port, pathname, searchParams } = new URL(url)
-  return `${hostname || searchParams.get('host') || 'localhost'}${port && `:${port}`}${pathname}`
 }

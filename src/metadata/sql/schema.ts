@@ -117,7 +117,7 @@ const migrations: ((words: Words) => string)[] = [
   ({ text }) => `alter table job add column holder ${text} not null default '';`,
 ]
 
-const schemaVersion = migrations.length
+export const schemaVersion = migrations.length
 
 /**
  * The statements that bring a database from its version to the next ones, a text each.

@@ -31,9 +31,14 @@ const words: Words = {
 
 /** Brings the database to the present version. @throws when a newer Holdfast wrote it */
 export function migrate(database: DatabaseSync): void {
-  let version = Number(database.prepare('pragma user_version').get()?.user_version)
+  let version = versionOf(database)
   for (const text of migrationsFrom(version, words))
     database.exec(`begin immediate; ${text}; pragma user_version = ${++version}; commit`)
+}
+
+/** The version of its schema; 0 when it has none. */
+export function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare('pragma user_version').get()?.user_version)
 }
 
 /** Executes statements on this connection; each text is prepared once. */

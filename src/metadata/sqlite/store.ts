@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../../oci/digest.ts'
@@ -9,6 +9,7 @@ import { type Steps, takeSteps } from '../sql/statement.ts'
 import { createSqlStore, type SqlStore } from '../sql/store.ts'
 import { createByteCache } from '../byte-cache.ts'
 import { createExecute, dialect, migrate } from './dialect.ts'
+import { lockFolder, makeFolder, syncFolder } from './folder.ts'
 import { openWithReserve } from './reserve.ts'
 import { createWriter } from './writer.ts'
 
@@ -73,14 +74,6 @@ export function createSqliteStore(options: SqliteOptions): SqlStore {
   return createSqlStore({ reads, read, run: writer.run, clock, findManifest, forget, close })
 }
 
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true })
-  } catch (cause) {
-    throw new Error(`Cannot make ${folder}: ${(cause as Error).message}; may this user write there?`, { cause })
-  }
-}
-
 function openDatabase(path: string): DatabaseSync {
   try {
     const database = new DatabaseSync(path)
@@ -101,30 +94,4 @@ function openDatabase(path: string): DatabaseSync {
 function putAside(path: string, moment: Date): void {
   const aside = `${path}.${moment.toISOString().replaceAll(':', '-')}`
   for (const part of ['', '-wal', '-shm']) if (existsSync(path + part)) renameSync(path + part, aside + part)
-}
-
-/** Makes the names in a folder durable; a folder above the store that this user may not read is somebody else's. */
-function syncFolder(path: string): void {
-  try {
-    const folder = openSync(path, 'r')
-    fsyncSync(folder)
-    closeSync(folder)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) throw error
-  }
-}
-
-/** Holds the folder for this process; the operating system lets go of it when the process ends, however it ends. */
-function lockFolder(folder: string): DatabaseSync {
-  const lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
-  try {
-    lock.exec('pragma journal_mode = memory; begin exclusive')
-    return lock
-  } catch (cause) {
-    lock.close()
-    throw new Error(
-      `Cannot open ${folder}: another Holdfast is using it; stop that one or choose another folder with --data`,
-      { cause },
-    )
-  }
 }
