@@ -34,6 +34,13 @@ const goPrograms = [
   { name: 'regctl', module: 'github.com/regclient/regclient', package: 'cmd/regctl', version: 'v0.11.7' },
   { name: 'oras', module: 'oras.land/oras', package: 'cmd/oras', version: 'v1.3.3', ownModule: true },
   { name: 'registry', module: 'github.com/distribution/distribution/v3', package: 'cmd/registry', version: 'v3.0.0' },
+  {
+    name: 'versitygw',
+    module: 'github.com/versity/versitygw',
+    package: 'cmd/versitygw',
+    version: 'v1.8.0',
+    minutes: 10,
+  },
   { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
 ]
 

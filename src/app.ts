@@ -19,6 +19,8 @@ import type { MetadataStore } from './registry/ports/metadata.ts'
 import type { StorageDriver } from './registry/ports/storage.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
+import { uploadsPath } from './registry/paths.ts'
+import { deferred } from './storage/deferred.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
 import { createVolume } from './volume/volume.ts'
@@ -48,7 +50,11 @@ export function createApp(options: AppOptions): App {
   const { http } = configuration
   const stopping = new AbortController()
   const metrics = http.debug?.metricsPath === undefined ? undefined : createMetrics()
-  const { storage: files, store } = openStores({
+  const {
+    storage: files,
+    store,
+    check,
+  } = openStores({
     configuration,
     clock,
     onEvents: (events) => {
@@ -59,7 +65,7 @@ export function createApp(options: AppOptions): App {
     },
     onCommit: metrics && measureCommits(metrics),
   })
-  const storage = metrics ? timed(files, measureStorage(metrics)) : files
+  const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
   const volume = createVolume({
     storage,
     store,
@@ -120,6 +126,7 @@ export function createApp(options: AppOptions): App {
   return {
     metadata,
     async listen() {
+      await check()
       for (const feature of features) await feature.start?.()
       const bound = { debug: await debug?.listen(), address: await listener.listen() }
       volume.start()
@@ -151,10 +158,14 @@ function failureOf(error: unknown, message: IncomingMessage): Record<string, unk
 
 const quick = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-function measureStorage(metrics: ReturnType<typeof createMetrics>): (action: string, seconds: number) => void {
+function measureStorage(
+  metrics: ReturnType<typeof createMetrics>,
+  { storage: { objects } }: Configuration,
+): (action: string, seconds: number) => void {
+  const driver = objects ? 's3aws' : 'filesystem' // registry:2's names
   const help = 'The number of seconds that the storage action takes'
   const tell = metrics.histogram('registry_storage_action_seconds', help, ['action', 'driver'], quick)
-  return (action, seconds) => tell([action, 'filesystem'], seconds)
+  return (action, seconds) => tell([action, driver], seconds)
 }
 
 function measureCommits(metrics: ReturnType<typeof createMetrics>): (seconds: number) => void {
@@ -181,12 +192,25 @@ interface StoreOptions {
   anew?: boolean
 }
 
-/** Opens what a registry keeps. @throws when another process has it open */
+/**
+ * Opens what a registry keeps; `check` finds out whether an object store can be used, and says what to do if not.
+ * @throws when another process has it open
+ */
 export function openStores({ configuration, ...options }: StoreOptions): {
   storage: StorageDriver
   store: SqliteStore
+  check(): Promise<void>
 } {
-  const { root } = configuration.storage
+  const { root, objects, redirect } = configuration.storage
   const store = createSqliteStore({ folder: join(root, 'holdfast'), ...options })
-  return { storage: createFilesystem(root), store }
+  if (!objects) return { storage: createFilesystem(root), store, check: async () => {} }
+  const { uploadStates: states } = store
+  const opening = import('./storage/object/open.ts').then(({ openObjectStorage }) =>
+    openObjectStorage({ objects, states, uploads: uploadsPath, id: randomUUID, redirect }),
+  )
+  return {
+    storage: deferred(async () => (await opening).driver),
+    store,
+    check: async () => (await opening).check(),
+  }
 }

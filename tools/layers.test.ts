@@ -11,7 +11,7 @@ const allowed: Record<string, string[]> = {
   'src/auth/': ['src/oci/'],
   'src/http/': ['src/oci/', 'src/auth/'],
   'src/registry/': ['src/oci/', 'src/http/', 'src/auth/'],
-  'src/storage/': ['src/oci/', 'src/http/types.ts', 'src/registry/ports/'],
+  'src/storage/': ['src/oci/', 'src/http/types.ts', 'src/registry/ports/', 'src/metadata/upload-states.ts'],
   'src/metadata/': ['src/oci/', 'src/http/types.ts', 'src/registry/ports/'],
   'src/platform/': ['src/oci/', 'src/registry/ports/'],
   'src/config/': ['src/platform/'],

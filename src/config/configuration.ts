@@ -15,9 +15,13 @@ export interface Configuration {
   }
   http: HttpConfiguration
   storage: {
-    /** The folder that holds `docker/` and `holdfast/`; a folder that is thrown away with `inmemory`. */
+    /** The folder that holds `docker/` and `holdfast/`; with an object store `holdfast/` alone; thrown away with `inmemory`. */
     root: string
     inMemory: boolean
+    /** Where `docker/` lies instead, and what is on its way in. */
+    objects: ObjectStoreConfiguration | undefined
+    /** Whether clients are sent to the object store for blobs. */
+    redirect: boolean
     /** Whether clients may delete. */
     delete: boolean
     readOnly: boolean
@@ -43,6 +47,30 @@ export interface Configuration {
     /** Which children of an index must be there: all, none, or those for one of these platforms. */
     indexPlatforms: 'all' | 'none' | { architecture: string; os: string }[]
   }
+}
+
+/** An S3 bucket; see `storage/object/s3`. */
+export interface ObjectStoreConfiguration {
+  kind: 's3'
+  bucket: string
+  region: string
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined
+  regionEndpoint: string | undefined
+  redirectEndpoint: string | undefined
+  pathStyle: boolean
+  secure: boolean
+  skipVerify: boolean
+  prefix: string
+  encryption: { keyId: string | undefined } | undefined
+  storageClass: string | undefined
+  acl: string | undefined
+  /** Bytes of the first parts of an upload. */
+  partSize: number
+  multipartCopy: { threshold: number; size: number; concurrency: number }
+  accelerate: boolean
+  dualStack: boolean
+  fips: boolean
+  userAgent: string | undefined
 }
 
 export interface HttpConfiguration {
@@ -133,6 +161,8 @@ export function defaultConfiguration(): Configuration {
     storage: {
       root: 'data',
       inMemory: false,
+      objects: undefined,
+      redirect: true,
       delete: true,
       readOnly: false,
       uploadPurge: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryRun: false },

@@ -166,7 +166,7 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
 
 /** Whether it is worth trying again: a full disk may get room. */
 function mayPass(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE'].includes(codeOf(error))
+  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE', 'EAGAIN'].includes(codeOf(error))
 }
 
 function codeOf(error: unknown): string {

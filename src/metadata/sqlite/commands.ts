@@ -3,6 +3,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening, RegistryEvent } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
 import { createFactWriter } from './fact-writer.ts'
+import { createUploadStateCommands } from './upload-states.ts'
 import { createVolumeCommands } from './volume-commands.ts'
 
 export type Commands = ReturnType<typeof createCommands>
@@ -83,6 +84,7 @@ export function createCommands(database: DatabaseSync, onEvent: (event: Registry
   const volume = createVolumeCommands(database, facts, ensureRepository)
   return {
     ...volume,
+    ...createUploadStateCommands(database),
     dropBlob: (digest: Digest, since: number, act: Act) =>
       volume.dropBlob(digest, since, (happening) => record(act, happening)),
 

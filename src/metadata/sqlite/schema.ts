@@ -94,6 +94,15 @@ const migrations = [
 
   alter table manifest add column last_pulled_at integer;
   `,
+  `
+  -- what a storage remembers of content that is on its way in, as a text of its own
+  create table upload_state (
+    path text primary key,
+    version integer not null,
+    changed_at integer not null,
+    state text not null
+  ) strict, without rowid;
+  `,
 ]
 
 /** Brings the database to the present version. @throws when a newer Holdfast wrote it */

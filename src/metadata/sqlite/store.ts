@@ -9,10 +9,12 @@ import { createByteCache } from './byte-cache.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { openWithReserve } from './reserve.ts'
 import { migrate } from './schema.ts'
+import type { UploadStates } from '../upload-states.ts'
+import { createUploadStates } from './upload-states.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 import { createWriter } from './writer.ts'
 
-export type SqliteStore = MetadataStore & { volume: VolumeFacts }
+export type SqliteStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates }
 
 interface SqliteOptions {
   /** The folder of the database and its lock. */
@@ -151,6 +153,7 @@ export function createSqliteStore(options: SqliteOptions): SqliteStore {
       release: (name, seconds) => run('releaseJob', name, now() + seconds * 1000),
     },
     volume: createVolumeFacts({ database, run, now, forget }),
+    uploadStates: createUploadStates({ database, run, now }),
     async close() {
       await close()
       database.close()
