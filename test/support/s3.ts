@@ -8,8 +8,8 @@ import { eventually } from './app.ts'
 import { freePort } from './pebble.ts'
 import { tethered } from './programs.ts'
 
-export const accessKey = 'holdfast-test'
-export const secretKey = 'a secret of forty characters, or nearly so'
+const accessKey = 'holdfast-test'
+const secretKey = 'a secret of forty characters, or nearly so'
 
 export interface S3Server {
   url: string
@@ -23,12 +23,11 @@ export interface S3Server {
 export async function startS3(): Promise<S3Server> {
   const parent = await mkdtemp(join(tmpdir(), 'holdfast-s3-'))
   const folder = join(parent, 'buckets')
-  for (const name of ['buckets', 'sidecar']) await mkdir(join(parent, name))
+  await mkdir(folder)
   const port = await freePort()
   const keys = ['--access', accessKey, '--secret', secretKey]
   const args = [...keys, '--port', `127.0.0.1:${port}`, '--region', 'us-east-1', '--quiet']
-  const backend = ['posix', '--sidecar', join(parent, 'sidecar'), folder]
-  const [command, ...rest] = [...tethered, 'versitygw', ...args, ...backend]
+  const [command, ...rest] = [...tethered, 'versitygw', ...args, 'posix', folder]
   const child = spawn(command!, rest, { stdio: 'ignore' })
   after(async () => {
     child.kill()
@@ -40,7 +39,7 @@ export async function startS3(): Promise<S3Server> {
 }
 
 /** How this program reaches a bucket of the server. */
-export function s3Options(url: string, bucket: string, more: Partial<S3Options> = {}): S3Options {
+function s3Options(url: string, bucket: string, more: Partial<S3Options> = {}): S3Options {
   return {
     bucket,
     region: 'us-east-1',
@@ -63,4 +62,17 @@ export function s3Options(url: string, bucket: string, more: Partial<S3Options> 
   }
 }
 
+/** A client of a bucket. */
 export const s3For = (url: string, bucket: string, more?: Partial<S3Options>) => createS3(s3Options(url, bucket, more))
+
+/** A bucket as it stands in a configuration file, for Holdfast as for registry:2. */
+export function s3Driver(url: string, bucket: string, more = ''): string {
+  const keys = `accesskey: ${accessKey}, secretkey: "${secretKey}"`
+  return `s3: {bucket: ${bucket}, region: us-east-1, regionendpoint: "${url}", secure: false, ${keys}${more}}`
+}
+
+/** The variables with which Holdfast keeps its images there. */
+export function s3Env(url: string, bucket: string, { more = '', redirect = false } = {}): Record<string, string> {
+  const parts = [s3Driver(url, bucket, more), 'delete: {enabled: true}', `redirect: {disable: ${!redirect}}`]
+  return { REGISTRY_STORAGE: `{${parts.join(', ')}}` }
+}

@@ -34,7 +34,9 @@ const patience: Patience = { idleMs: 20_000, attempts: 4, pauseMs: 200, random: 
 const slowMs = 300_000
 const maxTextBytes = 16 << 20
 const passing = new Set([408, 429, 500, 502, 503, 504])
-const passingReasons = new Set(['RequestTimeout', 'SlowDown', 'InternalError', 'ExpiredToken'])
+const passingReasons = new Set(['RequestTimeout', 'SlowDown', 'InternalError', 'ExpiredToken', 'cut'])
+/** Who works for long says 200 first, and only then how it went. */
+const saysItFailed = /^\s*(?:<\?xml[^>]*>)?\s*<Error>/
 
 export interface SendOptions {
   /** The store may work for minutes before it answers. */
@@ -102,24 +104,18 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     }
   }
 
-  /** The same for an answer that is a short text; one that says it failed after all is a failure as well. */
+  /** The same for an answer that is a short text; one that says it failed after all, or is cut, is a failure as well. */
   async function sendForText(make: () => Promise<StoreRequest>, options: SendOptions = {}) {
     for (let tries = 1; ; tries++) {
-      try {
-        const answer = await send(make, options)
-        const text = await textOf(answer)
-        // Who works for long says 200 first, and only then how it went.
-        const { statusCode: status = 0, headers } = answer
-        const failed = status < 300 && /^\s*(<\?xml[^>]*>)?\s*<Error>/.test(text)
-        if (!failed) return { status, headers, text }
-        const reason = tagOf(text, 'Code') ?? 'Error'
-        throw new StoreError(`the store failed: ${reason} ${tagOf(text, 'Message') ?? ''}`, { status: 200, reason })
-      } catch (error) {
-        const isCut = !(error instanceof StoreError)
-        if (tries >= attempts || (!isCut && !(error.status === 200 && passingReasons.has(error.reason))))
-          throw isCut ? new StoreError(`the store's answer was cut: ${String(error)}`, { cause: error }) : error
-        await setTimeout(pauseMs)
-      }
+      const answer = await send(make, options)
+      const { statusCode: status = 0, headers } = answer
+      const text = await textOf(answer).catch((cause: Error) => cause)
+      if (typeof text === 'string' && !(status < 300 && saysItFailed.test(text))) return { status, headers, text }
+      const reason = typeof text === 'string' ? (tagOf(text, 'Code') ?? '') : 'cut'
+      const said = typeof text === 'string' ? tagOf(text, 'Message') : text.message
+      if (tries >= attempts || !passingReasons.has(reason))
+        throw new StoreError(`the store failed: ${reason} ${said ?? ''}`, { status, reason })
+      await setTimeout(pauseMs)
     }
   }
 

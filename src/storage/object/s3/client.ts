@@ -158,7 +158,7 @@ export function createS3(options: S3Options): ObjectStore {
 
     async signedUrl(key) {
       const path = outside.base + encodePath(prefix + key)
-      const headers = { host: hostHeader(outside.endpoint) }
+      const headers = { host: hostHeader(outside.endpoint), 'x-amz-content-sha256': unsigned }
       const query = await signer.presign({ endpoint: outside.endpoint, method: 'GET', path, query: {}, headers })
       return `${outside.endpoint.protocol}//${headers.host}${path}${encodeQuery(query)}`
     },

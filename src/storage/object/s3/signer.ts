@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
+import { StoreError } from '../store.ts'
 import type { Endpoint } from '../transport.ts'
 
 export interface Credentials {
@@ -39,19 +40,24 @@ export function createSigner({ region, credentials }: SignerOptions) {
   return {
     /** The headers with the signature among them. */
     async sign({ endpoint, ...request }: Signable): Promise<Record<string, string>> {
-      const { headers } = await (await signer()).sign(toMessage(endpoint, request))
-      return headers
+      const signed = (await signer()).sign(toMessage(endpoint, request))
+      return (await signed.catch(refuse)).headers
     },
     /** The query with the signature in it: whoever has the URL may read for a while. */
     async presign({ endpoint, ...request }: Signable): Promise<Record<string, string>> {
-      const { query } = await (await signer()).presign(toMessage(endpoint, request), { expiresIn })
-      return (query ?? {}) as Record<string, string>
+      const signed = (await signer()).presign(toMessage(endpoint, request), { expiresIn })
+      return ((await signed.catch(refuse)).query ?? {}) as Record<string, string>
     },
   }
 }
 
 function toMessage({ protocol, hostname, port }: Endpoint, request: Omit<Signable, 'endpoint'>) {
   return { ...request, protocol, hostname, port }
+}
+
+/** No credentials were found, or they cannot be renewed. */
+function refuse(cause: Error): never {
+  throw new StoreError(`cannot sign a request: ${cause.message}`, { status: 401, reason: cause.name, cause })
 }
 
 /** What the library asks of a hash. */
