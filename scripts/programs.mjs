@@ -20,6 +20,7 @@ const debianPrograms = {
   'mkfs.ext4': ['e2fsprogs'],
   'docker-compose': ['docker-compose'],
   'docker-registry': ['docker-registry'],
+  faketime: ['faketime'],
   htpasswd: ['apache2-utils'],
   curl: ['curl'],
   openssl: ['openssl'],

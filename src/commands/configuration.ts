@@ -17,8 +17,8 @@ export async function configurationOfVolume(
 ): Promise<Configuration> {
   if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   const { configuration } = await loadConfiguration({ file, flags: { data }, env: process.env })
-  const { root } = configuration.storage
-  if (!['docker/registry/v2', 'holdfast/holdfast.db'].some((path) => existsSync(join(root, path))))
+  const { root, objects } = configuration.storage
+  if (!objects && !['docker/registry/v2', 'holdfast/holdfast.db'].some((path) => existsSync(join(root, path))))
     throw new Error(`There is no volume in ${root}; name its folder with --data DIR or its configuration file`)
   runAsOwner(
     root,

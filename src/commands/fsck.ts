@@ -43,7 +43,7 @@ async function check(
 ): Promise<boolean> {
   const clock = { now: () => new Date() }
   const log = createLog('warn', (line) => process.stderr.write(line), clock)
-  const { storage, store } = openStores({ configuration, clock })
+  const { storage, store, check: checkStore } = openStores({ configuration, clock })
   let [wrong, mended] = [0, 0]
   const onFinding = (finding: Finding) => {
     wrong++
@@ -51,6 +51,7 @@ async function check(
     process.stdout.write(json ? `${JSON.stringify(finding)}\n` : lineOf(finding))
   }
   try {
+    await checkStore()
     await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, onFinding })
   } finally {
     await store.close()

@@ -22,6 +22,8 @@ export interface StoreRequest {
 /** How long a store may keep silent before it counts as gone, and how often something is tried in all. */
 export interface Patience {
   idleMs: number
+  /** The same while it copies or puts parts together, which may take it minutes without a word. */
+  slowMs: number
   attempts: number
   /** The first pause before another try; each is twice as long as the one before, and less by chance. */
   pauseMs: number
@@ -29,9 +31,13 @@ export interface Patience {
   random(): number
 }
 
-const patience: Patience = { idleMs: 20_000, attempts: 4, pauseMs: 200, random: () => randomInt(1000) / 1000 }
-/** Copying inside the store and putting parts together may take it minutes without a word. */
-const slowMs = 300_000
+const patience: Patience = {
+  idleMs: 20_000,
+  slowMs: 300_000,
+  attempts: 4,
+  pauseMs: 200,
+  random: () => randomInt(1000) / 1000,
+}
 const maxTextBytes = 16 << 20
 const passing = new Set([408, 429, 500, 502, 503, 504])
 const passingReasons = new Set(['RequestTimeout', 'SlowDown', 'InternalError', 'ExpiredToken', 'cut'])
@@ -47,7 +53,7 @@ export interface SendOptions {
 
 /** Sends requests to a store over connections that stay open, again when that may help. */
 export function createTransport({ skipVerify, ...given }: { skipVerify: boolean } & Partial<Patience>) {
-  const { idleMs, attempts, pauseMs, random } = { ...patience, ...given }
+  const { idleMs, slowMs, attempts, pauseMs, random } = { ...patience, ...given }
   const agents = {
     'http:': new Agent({ keepAlive: true, maxFreeSockets: 64 }),
     'https:': new TlsAgent({ keepAlive: true, maxFreeSockets: 64, rejectUnauthorized: !skipVerify }),
@@ -119,7 +125,15 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     }
   }
 
-  return { send, sendForText, idleMs, attempts }
+  return { send, sendForText, isMissing }
+}
+
+/** Whether an answer says that an object is not there. @throws StoreError when it is the bucket that is not there */
+async function isMissing(answer: IncomingMessage): Promise<boolean> {
+  if (answer.statusCode !== 404) return false
+  const reason = tagOf(await textOf(answer).catch(() => ''), 'Code') ?? ''
+  if (['', 'NoSuchKey', 'BlobNotFound'].includes(reason)) return true
+  throw new StoreError(`the store answered ${reason}`, { status: 404, reason })
 }
 
 function mayPass({ status, reason }: StoreError): boolean {

@@ -101,7 +101,7 @@ export function createS3(options: S3Options): ObjectStore {
     async get(key, part) {
       const headers = part && { range: `bytes=${part.first}-${part.last}`, 'if-match': part.etag }
       const answer = await send({ method: 'GET', key, ...(headers && { headers }) }, { expect: [404] })
-      if (answer.statusCode === 404) return void answer.resume()
+      if (await transport.isMissing(answer)) return undefined
       if (part && answer.statusCode !== 206) {
         answer.destroy()
         throw new StoreError('the store sent all of an object where a part was asked for')
