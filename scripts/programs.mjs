@@ -1,6 +1,6 @@
 // The programs that the tests start: installs those that are missing, if that is possible here.
 import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -45,19 +45,38 @@ const goPrograms = [
   { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
 ]
 
+// Programs that npm has, each in a folder of its own: with hundreds of packages none belongs to ours.
+const npmPrograms = [{ name: 'azurite-blob', module: 'azurite', version: '3.36.0' }]
+
 /** Installs what is missing and can be installed; gives the PATH under which all of it is found. */
 export async function installPrograms() {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
   const folderOf = ({ name, version }) => join(cache, `${name}-${version}`)
   // Without a login shell root's PATH lacks the sbin folders, where Debian puts daemons.
-  const path = [process.env.PATH, '/usr/sbin', '/sbin', ...goPrograms.map(folderOf)].join(delimiter)
+  const binOf = (program) => join(folderOf({ ...program, name: program.module }), 'node_modules/.bin')
+  const folders = [...goPrograms.map(folderOf), ...npmPrograms.map(binOf)]
+  const path = [process.env.PATH, '/usr/sbin', '/sbin', ...folders].join(delimiter)
   await installDebianPrograms(path)
   for (const program of goPrograms) {
     if (isIn(path, program.name)) continue
     if (isIn(path, 'go')) await buildGoProgram(program, folderOf(program))
     else say(`without ${program.name}: there is no Go to build it with; its tests are skipped`)
   }
+  for (const program of npmPrograms)
+    if (!isIn(path, program.name)) await installNpmProgram(program, folderOf({ ...program, name: program.module }))
   return path
+}
+
+async function installNpmProgram({ name, module, version }, target) {
+  say(`installing ${module} ${version} (once) …`)
+  const started = `${target}.new`
+  mkdirSync(started, { recursive: true })
+  writeFileSync(join(started, 'package.json'), '{"private":true}')
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${module}@${version}`]
+  const problem = await run('npm', args, { cwd: started, minutes: 5 })
+  if (!problem && existsSync(join(started, 'node_modules/.bin', name))) return renameSync(started, target)
+  rmSync(started, { recursive: true, force: true })
+  say(`cannot install ${module} ${version}: ${problem}; its tests are skipped`)
 }
 
 async function installDebianPrograms(path) {

@@ -162,7 +162,8 @@ function measureStorage(
   metrics: ReturnType<typeof createMetrics>,
   { storage: { objects } }: Configuration,
 ): (action: string, seconds: number) => void {
-  const driver = objects ? 's3aws' : 'filesystem' // registry:2's names
+  const names = { s3: 's3aws', azure: 'azure' } // registry:2's
+  const driver = objects ? names[objects.kind] : 'filesystem'
   const help = 'The number of seconds that the storage action takes'
   const tell = metrics.histogram('registry_storage_action_seconds', help, ['action', 'driver'], quick)
   return (action, seconds) => tell([action, driver], seconds)
@@ -206,7 +207,7 @@ export function openStores({ configuration, ...options }: StoreOptions): {
   if (!objects) return { storage: createFilesystem(root), store, check: async () => {} }
   const { uploadStates: states } = store
   const opening = import('./storage/object/open.ts').then(({ openObjectStorage }) =>
-    openObjectStorage({ objects, states, uploads: uploadsPath, id: randomUUID, redirect }),
+    openObjectStorage({ objects, states, uploads: uploadsPath, id: randomUUID, redirect, clock: options.clock }),
   )
   return {
     storage: deferred(async () => (await opening).driver),

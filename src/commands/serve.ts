@@ -37,7 +37,7 @@ async function serve({ configuration, warnings }: Loaded): Promise<void> {
   if (configuration.runAsOwner) runAsOwner(data, filesOf(configuration), log)
   const app = createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
   const bound = await app.listen()
-  log.info('registry.listening', { address: nameOf(bound.address), data, ...(objects && { bucket: objects.bucket }) })
+  log.info('registry.listening', { address: nameOf(bound.address), data, ...(objects && { blobs: objects.kind }) })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
   // Now, not at the end: a process that is killed leaves the next start as quick as one that stops. And at once: what the first

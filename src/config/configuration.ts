@@ -49,8 +49,28 @@ export interface Configuration {
   }
 }
 
+export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration
+
+/** A container of Azure Blob Storage; see `storage/object/azure`. */
+export interface AzureConfiguration {
+  kind: 'azure'
+  account: string
+  container: string
+  serviceUrl: string
+  credentials:
+    | { kind: 'key'; key: string }
+    | { kind: 'sas'; query: string }
+    | { kind: 'client'; tenantId: string; clientId: string; secret: string }
+    | { kind: 'default' }
+  prefix: string
+  skipVerify: boolean
+  /** Bytes of the first parts of an upload. */
+  partSize: number
+  patience: { attempts: number; pauseMs: number }
+}
+
 /** An S3 bucket; see `storage/object/s3`. */
-export interface ObjectStoreConfiguration {
+export interface S3Configuration {
   kind: 's3'
   bucket: string
   region: string

@@ -94,7 +94,15 @@ describe('the file to start from', () => {
       !/^#-( *)(inmemory|auth|htpasswd|realm|path|silly|service|none|letsencrypt|cachefile|email|hosts|directoryurl)/.test(
         line,
       )
-    const s3 = Object.keys(keys.fields.storage.fields.s3.fields)
+    const { s3: s3Keys, azure } = keys.fields.storage.fields
+    const s3 = [
+      'azure',
+      'type',
+      'tenantid',
+      'clientid',
+      'secret',
+      ...Object.keys({ ...s3Keys.fields, ...azure.fields }),
+    ]
     const inS3 = (line: string) => ['s3', ...s3].some((name) => new RegExp(`^#- +${name}:`).test(line))
     const open = lines
       .map((line) => (isSafe(line) && !inTls(line) && !inS3(line) ? line.replace(/^#-/, '') : line))

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,8 +30,10 @@ export async function startS3(): Promise<S3Server> {
   const args = [...keys, '--port', `127.0.0.1:${port}`, '--region', 'us-east-1', '--quiet']
   const [command, ...rest] = [...tethered, 'versitygw', ...args, 'posix', folder]
   const child = spawn(command!, rest, { stdio: 'ignore' })
+  const exited = once(child, 'exit')
   after(async () => {
-    child.kill()
+    child.kill('SIGKILL')
+    await exited
     await rm(parent, { recursive: true, force: true })
   })
   const url = `http://127.0.0.1:${port}`

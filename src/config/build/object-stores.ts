@@ -10,7 +10,7 @@ export function buildObjectStore(build: Build): ObjectStoreConfiguration | undef
   const { storage } = build.reading.values
   for (const name of ['s3', 's3aws'] as const)
     if (storage[name]) return buildS3(build, `storage.${name}`, storage[name])
-  return undefined
+  return storage.azure && buildAzure(build, storage.azure)
 }
 
 type S3Keys = NonNullable<Build['reading']['values']['storage']['s3']>
@@ -70,4 +70,54 @@ function partSize({ error, warn }: Build, path: string, bytes: number): number {
 function prefixOf(folder: string | undefined): string {
   const trimmed = (folder ?? '').replace(/^\/+|\/+$/g, '')
   return trimmed === '' ? '' : `${trimmed}/`
+}
+
+type AzureKeys = NonNullable<Build['reading']['values']['storage']['azure']>
+
+function buildAzure(build: Build, azure: AzureKeys): ObjectStoreConfiguration {
+  const given = connectionOf(azure.connectionstring)
+  if (azure.connectionstring && !given.AccountName && !given.BlobEndpoint)
+    build.error(
+      'storage.azure.connectionstring',
+      'names no account: expected AccountName=…;AccountKey=… as Azure shows it',
+    )
+  const account = azure.accountname ?? given.AccountName ?? given.BlobEndpoint?.match(/\/\/([^./]+)/)?.[1] ?? ''
+  if (!account) build.missing('storage.azure.accountname', 'the name of the storage account')
+  if (!azure.container) build.missing('storage.azure.container', 'the name of a container')
+  const realm = given.EndpointSuffix ?? azure.realm
+  const { DefaultEndpointsProtocol: protocol = 'https' } = given
+  return {
+    kind: 'azure',
+    account,
+    container: azure.container ?? '',
+    serviceUrl: azure.serviceurl ?? given.BlobEndpoint ?? `${protocol}://${account}.blob.${realm}`,
+    credentials: azureCredentials(build, azure, given),
+    prefix: prefixOf(azure.rootdirectory),
+    skipVerify: azure.skipverify,
+    partSize: 8 * MiB,
+    patience: { attempts: azure.max_retries + 1, pauseMs: azure.retry_delay },
+  }
+}
+
+function azureCredentials({ missing, error }: Build, azure: AzureKeys, given: Record<string, string>) {
+  const { type, tenantid, clientid, secret } = azure.credentials
+  if (type === 'default_credentials') return { kind: 'default' } as const
+  if (type === 'client_secret') {
+    if (!tenantid) missing('storage.azure.credentials.tenantid', 'the ID of the tenant')
+    if (!clientid) missing('storage.azure.credentials.clientid', 'the ID of the application')
+    if (!secret) missing('storage.azure.credentials.secret', 'the secret of the application')
+    return { kind: 'client', tenantId: tenantid ?? '', clientId: clientid ?? '', secret: secret ?? '' } as const
+  }
+  const query = given.SharedAccessSignature?.replace(/^\?/, '')
+  if (query) return { kind: 'sas', query } as const
+  const key = azure.accountkey ?? given.AccountKey ?? ''
+  if (key === '') missing('storage.azure.accountkey', 'the key of the account, a connectionstring, or credentials')
+  else if (!/^[\w+/]+=*$/.test(key)) error('storage.azure.accountkey', 'is no key: expected base64')
+  return { kind: 'key', key } as const
+}
+
+/** The parts of a connection string: `Name=value;…`. */
+function connectionOf(text: string | undefined): Record<string, string> {
+  const pairs = (text ?? '').split(';').map((pair) => /^\s*([^=]+)=(.*)$/.exec(pair))
+  return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1], pair[2]]] : [])))
 }

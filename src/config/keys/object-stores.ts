@@ -1,5 +1,5 @@
-import { booleanKind, integerKind, textKind, urlKind, wordKind } from '../kinds.ts'
-import { key, option } from '../nodes.ts'
+import { booleanKind, durationKind, integerKind, textKind, urlKind, wordKind } from '../kinds.ts'
+import { key, option, section } from '../nodes.ts'
 
 const rootdirectory = key(textKind, 'What stands before every path; nothing by default.')
 const skipverify = key(booleanKind, "Whether any certificate of the server's is taken.", { default: 'false' })
@@ -78,3 +78,33 @@ export function s3(doc: string) {
     }),
   })
 }
+
+export const azure = option('In Azure Blob Storage.', {
+  accountname: key(textKind, 'The storage account.'),
+  accountkey: key(textKind, 'Its key.', { secret: true }),
+  container: key(textKind, 'The container, which must be there.'),
+  connectionstring: key(textKind, 'Account and key, or a shared access signature, in one text as Azure shows it.', {
+    secret: true,
+  }),
+  credentials: section('Who the registry is towards Azure, where it has no account key.', {
+    type: key(
+      wordKind(['shared_key', 'client_secret', 'default_credentials']),
+      'Of which kind; default_credentials are what the environment has.',
+      {
+        default: 'shared_key',
+      },
+    ),
+    tenantid: key(textKind, 'The tenant, for client_secret.'),
+    clientid: key(textKind, 'The application, for client_secret.'),
+    secret: key(textKind, 'Its secret.', { secret: true }),
+  }),
+  serviceurl: key(urlKind, 'Where the blob service is; by default https://ACCOUNT.blob.REALM.'),
+  realm: key(textKind, 'The domain of that.', { default: 'core.windows.net' }),
+  rootdirectory,
+  skipverify,
+  max_retries: key(bytes, 'How often something is tried again.', { default: '5', zeroIsDefault: true }),
+  retry_delay: key(durationKind, 'The first pause before that; each is longer than the one before.', {
+    default: '100ms',
+    zeroIsDefault: true,
+  }),
+})

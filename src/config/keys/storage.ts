@@ -1,13 +1,13 @@
 import { booleanKind, durationKind, integerKind, textKind } from '../kinds.ts'
 import { key, opaque, option, section } from '../nodes.ts'
-import { s3 } from './object-stores.ts'
+import { azure, s3 } from './object-stores.ts'
 
 const objectStore = { later: 'object storage', unsafe: true }
 const gone = (instead: string) => ({ ignored: instead, unsafe: true })
 const database = 'facts are read from the database, there is nothing to cache'
 
 export const storage = section(
-  'Where the images are kept: one of filesystem, inmemory and s3.',
+  'Where the images are kept: one of filesystem, inmemory, s3 and azure.',
   {
     filesystem: option('In a folder.', {
       rootdirectory: key(textKind, 'The folder; images lie in `docker/registry/v2` below it, as in registry:2.', {
@@ -20,7 +20,7 @@ export const storage = section(
     inmemory: option('In a folder that is thrown away at the end, for tests.', {}),
     s3: s3('In Amazon S3 or what speaks like it.'),
     s3aws: s3('The same as `s3`, by its older name.'),
-    azure: opaque('In Azure Blob Storage.', objectStore),
+    azure,
     gcs: opaque('In Google Cloud Storage.', objectStore),
     oss: opaque('In Alibaba Cloud OSS; gone from registry:3 as well.', gone('move the images to a folder')),
     swift: opaque('In OpenStack Swift; gone from registry:3 as well.', gone('move the images to a folder')),

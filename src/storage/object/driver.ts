@@ -69,8 +69,10 @@ export function createObjectStorage(options: ObjectStorageOptions): StorageDrive
 
   /** In place of the bytes where they can be had. */
   async function openElsewhere(key: string): Promise<Content | undefined> {
+    const location = await store.signedUrl(key)
+    if (location === undefined) return openObject(key)
     const found = await store.head(key)
-    return found && createContent({ store, key, idleMs, ...found, location: await store.signedUrl(key) })
+    return found && createContent({ store, key, idleMs, ...found, location })
   }
 
   /** What is on its way in at a path; first looked for where only such content is, elsewhere after what is stored. */

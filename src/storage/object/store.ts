@@ -37,8 +37,8 @@ export interface ObjectStore {
   delete(keys: string[]): Promise<void>
   /** What lies below a prefix; with `shallow` names up to the next slash stand for what is below them. */
   list(prefix: string, shallow?: boolean): AsyncGenerator<{ key: string; modifiedAt: Date | undefined }>
-  /** Where a client may read the object for a while without credentials. */
-  signedUrl(key: string): Promise<string>
+  /** Where a client may read the object for a while without credentials; undefined where that cannot be said. */
+  signedUrl(key: string): Promise<string | undefined>
   begin(key: string): Promise<Multipart>
   putPart(upload: Multipart, number: number, body: Buffer[]): Promise<Part>
   /** Makes parts of an object that is there, numbered from `first`. */

@@ -125,13 +125,14 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     }
   }
 
-  return { send, sendForText, isMissing }
+  return { send, sendForText }
 }
 
 /** Whether an answer says that an object is not there. @throws StoreError when it is the bucket that is not there */
-async function isMissing(answer: IncomingMessage): Promise<boolean> {
+export async function isMissing(answer: IncomingMessage): Promise<boolean> {
   if (answer.statusCode !== 404) return false
-  const reason = tagOf(await textOf(answer).catch(() => ''), 'Code') ?? ''
+  const text = await textOf(answer).catch(() => '')
+  const reason = tagOf(text, 'Code') ?? String(answer.headers['x-ms-error-code'] ?? '')
   if (['', 'NoSuchKey', 'BlobNotFound'].includes(reason)) return true
   throw new StoreError(`the store answered ${reason}`, { status: 404, reason })
 }

@@ -1,3 +1,4 @@
+import { endpointOf } from '../address.ts'
 import type { Endpoint } from '../transport.ts'
 
 export interface S3Address {
@@ -18,19 +19,12 @@ export interface S3Address {
 /** Where a bucket is found: the server, and what stands before each key in the path. */
 export function addressOf(address: S3Address): { endpoint: Endpoint; base: string } {
   const { bucket, regionEndpoint, accelerate, secure } = address
-  const server = new URL(regionEndpoint === undefined ? amazon(address) : withScheme(regionEndpoint, secure))
+  const server = regionEndpoint === undefined ? amazon(address) : withScheme(regionEndpoint, secure)
+  const { endpoint, path } = endpointOf(server)
   // A certificate for *.host does not cover a bucket with dots in its name.
-  const inHost = accelerate || (!address.pathStyle && !(server.protocol === 'https:' && bucket.includes('.')))
-  const protocol = server.protocol === 'http:' ? 'http:' : 'https:'
-  const above = server.pathname.replace(/\/+$/, '')
-  return {
-    endpoint: {
-      protocol,
-      hostname: inHost ? `${bucket}.${server.hostname}` : server.hostname.replace(/^\[|\]$/g, ''),
-      port: Number(server.port) || (protocol === 'https:' ? 443 : 80),
-    },
-    base: inHost ? `${above}/` : `${above}/${bucket}/`,
-  }
+  const inHost = accelerate || (!address.pathStyle && !(endpoint.protocol === 'https:' && bucket.includes('.')))
+  if (!inHost) return { endpoint, base: `${path}/${bucket}/` }
+  return { endpoint: { ...endpoint, hostname: `${bucket}.${endpoint.hostname}` }, base: `${path}/` }
 }
 
 /** The same bucket where clients reach it. */
@@ -48,24 +42,4 @@ function amazon({ region, dualStack, accelerate, fips, secure }: S3Address): str
   const stack = dualStack ? '.dualstack' : ''
   const host = accelerate ? `s3-accelerate${stack}.${domain}` : `s3${fips ? '-fips' : ''}${stack}.${region}.${domain}`
   return withScheme(host, secure)
-}
-
-/** The `Host` of requests; a port that goes without saying is left out. */
-export function hostHeader({ protocol, hostname, port }: Endpoint): string {
-  const host = hostname.includes(':') ? `[${hostname}]` : hostname
-  return port === (protocol === 'https:' ? 443 : 80) ? host : `${host}:${port}`
-}
-
-/** A text as Amazon wants it in paths and queries: everything encoded but letters, digits and `-_.~`. */
-function encode(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
-}
-
-export function encodePath(path: string): string {
-  return path.split('/').map(encode).join('/')
-}
-
-export function encodeQuery(query: Record<string, string>): string {
-  const pairs = Object.entries(query).map(([name, value]) => `${encode(name)}=${encode(value)}`)
-  return pairs.length > 0 ? `?${pairs.join('&')}` : ''
 }

@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { encodePath, encodeQuery, hostHeader } from '../address.ts'
+import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
 import { type Multipart, type ObjectFacts, type ObjectStore, type Part, StoreError } from '../store.ts'
-import { createTransport, type Patience, type SendOptions, type StoreRequest, tagOf, tagsOf } from '../transport.ts'
-import { addressOf, encodePath, encodeQuery, hostHeader, redirectAddressOf, type S3Address } from './address.ts'
-import { explain } from './explain.ts'
+import {
+  createTransport,
+  isMissing,
+  type Patience,
+  type SendOptions,
+  type StoreRequest,
+  tagOf,
+  tagsOf,
+} from '../transport.ts'
+import { addressOf, redirectAddressOf, type S3Address } from './address.ts'
+import { advice } from './advice.ts'
 import { type Credentials, createSigner } from './signer.ts'
 
 export interface S3Options extends S3Address {
@@ -94,14 +104,15 @@ export function createS3(options: S3Options): ObjectStore {
 
     async head(key) {
       const answer = await send({ method: 'HEAD', key }, { expect: [404] })
+      if (await isMissing(answer)) return undefined
       answer.resume()
-      return answer.statusCode === 404 ? undefined : factsOf(answer.headers)
+      return factsOf(answer.headers)
     },
 
     async get(key, part) {
       const headers = part && { range: `bytes=${part.first}-${part.last}`, 'if-match': part.etag }
       const answer = await send({ method: 'GET', key, ...(headers && { headers }) }, { expect: [404] })
-      if (await transport.isMissing(answer)) return undefined
+      if (await isMissing(answer)) return undefined
       if (part && answer.statusCode !== 206) {
         answer.destroy()
         throw new StoreError('the store sent all of an object where a part was asked for')
@@ -221,7 +232,9 @@ export function createS3(options: S3Options): ObjectStore {
       try {
         await sendForText({ method: 'GET', query: { 'list-type': '2', prefix: `${prefix}docker/`, 'max-keys': '1' } })
       } catch (error) {
-        throw explain(error, options, endpoint)
+        const { protocol, hostname, port } = endpoint
+        const where = `bucket ${bucket} (region ${options.region}) at ${protocol}//${hostname}:${port}`
+        throw explain(error, where, advice, 'check storage.s3.regionendpoint, the network and the store')
       }
     },
   }
