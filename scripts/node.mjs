@@ -1,6 +1,6 @@
 // Plain JavaScript for any Node from 20 on: finds the Node that came along as a package, and installs what is missing.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,12 +11,37 @@ const cache = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modul
 
 /** Runs `npm ci` when nothing is installed yet or the lockfile is newer than what is; tells whether it did. */
 export function installIfStale() {
-  const marker = join(modules, '.package-lock.json')
-  const lockfile = join(root, 'package-lock.json')
-  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lockfile).mtimeMs) return false
-  process.stderr.write('holdfast: installing packages (once) …\n')
-  const { status } = spawnSync('npm', ['ci'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  if (isInstalled()) return false
+  const lock = join(root, '.installing')
+  while (isHeld(lock)) spawnSync('sleep', ['0.2']) // a second one would take away what the first one is writing
+  const isDone = isInstalled()
+  if (!isDone) process.stderr.write('holdfast: installing packages (once) …\n')
+  const { status } = isDone
+    ? { status: 0 }
+    : spawnSync('npm', ['ci'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  rmSync(lock, { force: true })
   if (status !== 0) fail('Cannot install packages: "npm ci" failed (see above)')
+  return !isDone
+}
+
+function isInstalled() {
+  const marker = join(modules, '.package-lock.json')
+  return existsSync(marker) && statSync(marker).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+}
+
+/** Takes the lock, unless a process that still runs has it: a link to its number, which is there whole or not at all. */
+function isHeld(lock) {
+  try {
+    symlinkSync(String(process.pid), lock)
+    return false
+  } catch (error) {
+    if (error.code !== 'EEXIST') return false // npm will say it better
+  }
+  try {
+    process.kill(Number(readlinkSync(lock)), 0)
+  } catch (error) {
+    if (error.code === 'ESRCH') rmSync(lock, { force: true })
+  }
   return true
 }
 
@@ -59,7 +84,10 @@ export function findNode() {
 
 /** Starts Node with these arguments, hands signals on to it, and ends as it ends. */
 export function runNode(args, env = {}) {
-  const child = spawn(findNode(), args, { stdio: 'inherit', env: { ...process.env, ...cache, ...env } })
+  const child = spawn(findNode(), ['--use-system-ca', ...args], {
+    stdio: 'inherit',
+    env: { ...process.env, ...cache, ...env },
+  })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   return new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1))))
 }

@@ -1,6 +1,16 @@
 // The programs that the tests start: installs those that are missing, if that is possible here.
 import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -26,6 +36,8 @@ const debianPrograms = {
   openssl: ['openssl'],
   script: ['bsdutils'],
   systemctl: ['systemd'],
+  initdb: ['postgresql'],
+  postgres: ['postgresql'],
 }
 
 // `ownModule`: modules that `go install` cannot resolve by version alone.
@@ -53,17 +65,19 @@ export async function installPrograms() {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
   const folderOf = ({ name, version }) => join(cache, `${name}-${version}`)
   // Without a login shell root's PATH lacks the sbin folders, where Debian puts daemons.
-  const binOf = (program) => join(folderOf({ ...program, name: program.module }), 'node_modules/.bin')
-  const folders = [...goPrograms.map(folderOf), ...npmPrograms.map(binOf)]
-  const path = [process.env.PATH, '/usr/sbin', '/sbin', ...folders].join(delimiter)
-  await installDebianPrograms(path)
+  const npmFolderOf = ({ module, version }) => folderOf({ name: module, version })
+  const binOf = (program) => join(npmFolderOf(program), 'node_modules/.bin')
+  const built = [...goPrograms.map(folderOf), ...npmPrograms.map(binOf)]
+  const folders = [process.env.PATH, '/usr/sbin', '/sbin', ...built]
+  await installDebianPrograms(() => [...folders, ...postgresFolders()].join(delimiter))
+  const path = [...folders, ...postgresFolders()].join(delimiter)
   for (const program of goPrograms) {
     if (isIn(path, program.name)) continue
     if (isIn(path, 'go')) await buildGoProgram(program, folderOf(program))
     else say(`without ${program.name}: there is no Go to build it with; its tests are skipped`)
   }
   for (const program of npmPrograms)
-    if (!isIn(path, program.name)) await installNpmProgram(program, folderOf({ ...program, name: program.module }))
+    if (!isIn(path, program.name)) await installNpmProgram(program, npmFolderOf(program))
   return path
 }
 
@@ -79,11 +93,17 @@ async function installNpmProgram({ name, module, version }, target) {
   say(`cannot install ${module} ${version}: ${problem}; its tests are skipped`)
 }
 
+/** Where Debian puts the servers of PostgreSQL, the newest first. */
+function postgresFolders() {
+  const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
+  return versions.toSorted((a, b) => b - a).map((version) => `/usr/lib/postgresql/${version}/bin`)
+}
+
 async function installDebianPrograms(path) {
-  const missing = () => Object.keys(debianPrograms).filter((program) => !isIn(path, program))
+  const missing = () => Object.keys(debianPrograms).filter((program) => !isIn(path(), program))
   if (missing().length === 0) return
   const left = () => say(`without ${missing().join(', ')}: their tests are skipped`)
-  if (process.getuid?.() !== 0 || !isIn(path, 'apt-get')) {
+  if (process.getuid?.() !== 0 || !isIn(path(), 'apt-get')) {
     say('programs are installed only as root and with apt-get')
     return left()
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
-import type { Configuration } from './config/configuration.ts'
+import type { Configuration, ObjectStoreConfiguration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
 import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
@@ -10,20 +10,21 @@ import { reply, route } from './http/types.ts'
 import { createAddressing } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
-import { createSqliteStore, type SqliteStore } from './metadata/sqlite/store.ts'
+import type { SqlStore } from './metadata/sql/store.ts'
+import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
 import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import type { StorageDriver } from './registry/ports/storage.ts'
+import { uploadsPath } from './registry/paths.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
-import { uploadsPath } from './registry/paths.ts'
-import { deferred } from './storage/deferred.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
-import { createVolume } from './volume/volume.ts'
+import { createSharedVolume } from './volume/shared-volume.ts'
+import { createVolume, type Volume } from './volume/volume.ts'
 
 export interface AppOptions {
   configuration: Configuration
@@ -45,16 +46,12 @@ export interface App {
 }
 
 /** The only place that makes the parts and puts them together. */
-export function createApp(options: AppOptions): App {
+export async function createApp(options: AppOptions): Promise<App> {
   const { configuration, log, clock = { now: () => new Date() }, writeAccess = () => undefined } = options
   const { http } = configuration
   const stopping = new AbortController()
   const metrics = http.debug?.metricsPath === undefined ? undefined : createMetrics()
-  const {
-    storage: files,
-    store,
-    check,
-  } = openStores({
+  const { storage: files, store } = await openStores({
     configuration,
     clock,
     onEvents: (events) => {
@@ -66,14 +63,9 @@ export function createApp(options: AppOptions): App {
     onCommit: metrics && measureCommits(metrics),
   })
   const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
-  const volume = createVolume({
-    storage,
-    store,
-    log,
-    clock,
-    bootedAt: bootedAt(clock),
-    follow: configuration.storage.followTree,
-  })
+  const isShared = configuration.databaseUrl !== undefined
+  const kept = { storage, store, log, clock, follow: configuration.storage.followTree }
+  const volume = isShared ? createSharedVolume(kept) : createVolume({ ...kept, bootedAt: bootedAt(clock) })
   const { metadata } = volume
   const features: ReturnType<typeof createFeatures> = createFeatures(
     { configuration, storage, metadata, log, clock },
@@ -118,19 +110,21 @@ export function createApp(options: AppOptions): App {
       { address: http.debug.address, tls: undefined, http2: false, h2c: false },
       createHttpServer({ routes: debugRoutes, watchdog, onError }),
     )
+  // Alone, a node is always the same one: what it held when it crashed is still its own.
+  const node = isShared ? randomUUID() : 'alone'
   const jobs = createJobs(
     features.flatMap((feature) => feature.jobs ?? []),
-    { metadata, log },
+    { metadata, node, log },
   )
+  const followers = createFollowers(volume, features, isShared ? lookMs : undefined)
+  const duty = isShared ? createDuty({ name: followersDuty, node, metadata, log, ...followers }) : undefined
 
   return {
     metadata,
     async listen() {
-      await check()
       for (const feature of features) await feature.start?.()
-      const bound = { debug: await debug?.listen(), address: await listener.listen() }
-      volume.start()
-      return bound
+      await (duty ? duty.start() : followers.begin())
+      return { debug: await debug?.listen(), address: await listener.listen() }
     },
     runJobs: jobs.look,
     async close(graceMs = http.drainMs) {
@@ -140,8 +134,35 @@ export function createApp(options: AppOptions): App {
       watchdog.stop()
       await jobs.stop()
       for (const feature of features) await feature.stop?.()
-      await volume.stop()
+      await (duty ? duty.stop() : followers.end())
       await metadata.close()
+    },
+  }
+}
+
+/** The duty of the one node that reads the event log. */
+export const followersDuty = 'followers'
+
+/** How often the log is looked at for what other nodes have recorded. */
+const lookMs = 1000
+
+/** Whatever reads the event log all the time; it is told when there is news, or looks for it every so often. */
+function createFollowers(volume: Volume, features: ReturnType<typeof createFeatures>, everyMs: number | undefined) {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    async begin(): Promise<void> {
+      await volume.begin()
+      for (const feature of features) await feature.duty?.begin()
+      if (everyMs === undefined) return
+      timer = setInterval(() => {
+        volume.notice()
+        for (const feature of features) feature.onEvents?.([])
+      }, everyMs).unref()
+    },
+    async end(): Promise<void> {
+      clearInterval(timer)
+      for (const feature of features) await feature.duty?.end()
+      await volume.end()
     },
   }
 }
@@ -193,25 +214,44 @@ interface StoreOptions {
   anew?: boolean
 }
 
-/**
- * Opens what a registry keeps; `check` finds out whether an object store can be used, and says what to do if not.
- * @throws when another process has it open
- */
-export function openStores({ configuration, ...options }: StoreOptions): {
+/** Opens what a registry keeps. @throws Error that says what to do when it cannot be used or another process has it open */
+export async function openStores({ configuration, ...options }: StoreOptions): Promise<{
   storage: StorageDriver
-  store: SqliteStore
-  check(): Promise<void>
-} {
-  const { root, objects, redirect } = configuration.storage
-  const store = createSqliteStore({ folder: join(root, 'holdfast'), ...options })
-  if (!objects) return { storage: createFilesystem(root), store, check: async () => {} }
-  const { uploadStates: states } = store
-  const opening = import('./storage/object/open.ts').then(({ openObjectStorage }) =>
-    openObjectStorage({ objects, states, uploads: uploadsPath, id: randomUUID, redirect, clock: options.clock }),
-  )
-  return {
-    storage: deferred(async () => (await opening).driver),
-    store,
-    check: async () => (await opening).check(),
+  store: SqlStore
+}> {
+  const { root, objects } = configuration.storage
+  if (objects) return openWithObjects(objects, configuration, options)
+  return { store: await openDatabase(configuration, options), storage: createFilesystem(root) }
+}
+
+/** The same with an object store, which is looked at first: where it cannot be used nothing is touched. */
+async function openWithObjects(
+  objects: ObjectStoreConfiguration,
+  configuration: Configuration,
+  options: Omit<StoreOptions, 'configuration'>,
+): Promise<{ storage: StorageDriver; store: SqlStore }> {
+  const { createObjectStorage, openObjects } = await import('./storage/object/open.ts')
+  const id = randomUUID
+  const objectStore = await openObjects(objects, { id, clock: options.clock })
+  const store = await openDatabase(configuration, options)
+  const { redirect } = configuration.storage
+  const more = { id, redirect, uploads: uploadsPath, states: store.uploadStates, partSize: objects.partSize }
+  return { store, storage: createObjectStorage({ store: objectStore, ...more }) }
+}
+
+/** Loads only the database that is used. */
+async function openDatabase(
+  { databaseUrl: url, storage }: Configuration,
+  { anew, ...options }: Omit<StoreOptions, 'configuration'>,
+): Promise<SqlStore> {
+  if (url === undefined) {
+    const { createSqliteStore } = await import('./metadata/sqlite/store.ts')
+    return createSqliteStore({ folder: join(storage.root, 'holdfast'), anew: anew === true, ...options })
   }
+  if (anew)
+    throw new Error(
+      'holdfast.database.url: a database in PostgreSQL is made anew by naming an empty one; the next start reads the volume into it',
+    )
+  const { createPostgresStore } = await import('./metadata/postgres/store.ts')
+  return createPostgresStore({ url, ...options })
 }

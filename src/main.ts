@@ -1,10 +1,12 @@
 const usage = `Usage: holdfast COMMAND
 
-  serve [CONFIG]      start the registry
-  config COMMAND      check, show or explain the configuration
-  fsck [CONFIG]       check a volume nobody serves, and mend it with --repair
-  reindex [CONFIG]    make the database of a volume anew from its files
+  serve [CONFIG]        start the registry
+  config COMMAND        check, show or explain the configuration
+  fsck [CONFIG]         check a volume nobody serves, and mend it with --repair
+  reindex [CONFIG]      make the database of a volume anew from its files
+  db COMMAND            back up the database, restore it, or move it to another one
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
+  --version             print the version
 `
 
 /** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
@@ -13,14 +15,21 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   config: () => import('./commands/config.ts'),
   fsck: () => import('./commands/fsck.ts'),
   reindex: () => import('./commands/reindex.ts'),
+  db: () => import('./commands/db.ts'),
   healthcheck: () => import('./commands/healthcheck.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<void> {
   if (name === '--help' || name === '-h' || name === 'help') return void process.stdout.write(usage)
+  if (name === '--version') return printVersion()
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) throw new Error(`unknown command "${name}"\n\n${usage}`)
   await (await load()).run(args)
+}
+
+async function printVersion(): Promise<void> {
+  const { default: about } = await import('../package.json', { with: { type: 'json' } })
+  process.stdout.write(`holdfast ${about.version} (Node ${process.version})\n`)
 }
 
 // Whoever read our output may go; the registry stays.

@@ -6,24 +6,30 @@ import { createLog } from '../platform/log.ts'
 import { runAsOwner } from './privileges.ts'
 
 /**
- * The configuration for a command on a volume that takes `[CONFIG] [--data DIR]`. A command of root goes on as the volume's owner, so
- * that the registry can use what it leaves.
- * @throws Error with the usage when there is more, or saying that there is no volume
+ * The configuration for a command that takes `[CONFIG] [--data DIR]`. A command of root goes on as the owner of the volume, if
+ * there is one, so that the registry can use what it leaves.
+ * @throws Error with the usage when there is more
  */
-export async function configurationOfVolume(
+export async function configurationOf(
   [file, ...rest]: string[],
   data: string | undefined,
   usage: string,
 ): Promise<Configuration> {
   if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   const { configuration } = await loadConfiguration({ file, flags: { data }, env: process.env })
-  const { root, objects } = configuration.storage
-  if (!objects && !['docker/registry/v2', 'holdfast/holdfast.db'].some((path) => existsSync(join(root, path))))
-    throw new Error(`There is no volume in ${root}; name its folder with --data DIR or its configuration file`)
   runAsOwner(
-    root,
+    configuration.storage.root,
     [],
     createLog('warn', (line) => process.stderr.write(line), { now: () => new Date() }),
   )
+  return configuration
+}
+
+/** The same for a command on a volume. @throws Error also when there is none */
+export async function configurationOfVolume(...args: Parameters<typeof configurationOf>): Promise<Configuration> {
+  const configuration = await configurationOf(...args)
+  const { root, objects } = configuration.storage
+  if (!objects && !['docker/registry/v2', 'holdfast/holdfast.db'].some((path) => existsSync(join(root, path))))
+    throw new Error(`There is no volume in ${root}; name its folder with --data DIR or its configuration file`)
   return configuration
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { bootedAt, openStores } from '../app.ts'
+import { randomUUID } from 'node:crypto'
+import { bootedAt, followersDuty, openStores } from '../app.ts'
 import { createLog } from '../platform/log.ts'
 import { type Finding, fsck } from '../volume/fsck.ts'
 import { configurationOfVolume } from './configuration.ts'
@@ -36,6 +37,9 @@ export async function run(args: string[]): Promise<void> {
   }
 }
 
+/** No node is on duty for so long, while this one looks. */
+const leaseSeconds = 86_400
+
 /** Whether nothing is wrong any more. */
 async function check(
   configuration: Parameters<typeof openStores>[0]['configuration'],
@@ -43,17 +47,21 @@ async function check(
 ): Promise<boolean> {
   const clock = { now: () => new Date() }
   const log = createLog('warn', (line) => process.stderr.write(line), clock)
-  const { storage, store, check: checkStore } = openStores({ configuration, clock })
+  const { storage, store } = await openStores({ configuration, clock })
   let [wrong, mended] = [0, 0]
   const onFinding = (finding: Finding) => {
     wrong++
     if (finding.mended) mended++
     process.stdout.write(json ? `${JSON.stringify(finding)}\n` : lineOf(finding))
   }
+  const node = randomUUID()
+  const isShared = configuration.databaseUrl !== undefined
   try {
-    await checkStore()
+    if (isShared && !(await store.jobs.claim(followersDuty, node, leaseSeconds)))
+      throw new Error('another Holdfast is using the database; stop it, or wait half a minute if it was killed')
     await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, onFinding })
   } finally {
+    if (isShared) await store.jobs.release(followersDuty, node, 0)
     await store.close()
   }
   if (!json) process.stdout.write(summaryOf(wrong, mended, repair))

@@ -1,7 +1,7 @@
-import { request as plain } from 'node:http'
 import { parseArgs } from 'node:util'
 import type { HttpConfiguration } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
+import { http } from '../platform/http.ts'
 
 const usage = `Usage: holdfast healthcheck [CONFIG]
 
@@ -26,7 +26,7 @@ export async function run(args: string[]): Promise<void> {
  * @throws Error with the reason when it is not
  */
 async function checkHealth({ address, tls }: Pick<HttpConfiguration, 'address' | 'tls'>): Promise<void> {
-  const request = tls ? (await import('node:https')).request : plain
+  const request = tls ? (await import('node:https')).request : http.request
   const where =
     'path' in address
       ? { socketPath: address.path }

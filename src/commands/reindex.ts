@@ -23,13 +23,12 @@ export async function run(args: string[]): Promise<void> {
   const configuration = await configurationOfVolume(positionals, values.data, usage)
   const clock = { now: () => new Date() }
   const log = createLog('info', (line) => process.stdout.write(line), clock)
-  const { storage, store, check } = openStores({ configuration, clock, anew: true })
+  const { storage, store } = await openStores({ configuration, clock, anew: true })
   try {
-    await check()
     const volume = createVolume({ storage, store, log, clock, bootedAt: bootedAt(clock), follow: true })
-    volume.start()
+    await volume.begin()
     if (!(await volume.passed())) process.exitCode = 1
-    await volume.stop()
+    await volume.end()
   } finally {
     await store.close()
   }

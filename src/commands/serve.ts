@@ -35,7 +35,7 @@ async function serve({ configuration, warnings }: Loaded): Promise<void> {
   const log = createLog(configuration.log.level, (line) => process.stderr.write(line), clock, configuration.log)
   for (const warning of warnings) log.warn('config', { warning })
   if (configuration.runAsOwner) runAsOwner(data, filesOf(configuration), log)
-  const app = createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
+  const app = await createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
   const bound = await app.listen()
   log.info('registry.listening', { address: nameOf(bound.address), data, ...(objects && { blobs: objects.kind }) })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })

@@ -29,6 +29,8 @@ export interface Configuration {
     /** Whether registry:2's tree of links follows every change, so that the volume can be given back at any time. */
     followTree: boolean
   }
+  /** The URL of a PostgreSQL database that holds the facts; undefined: SQLite in the folder of the images. */
+  databaseUrl: string | undefined
   auth: AuthConfiguration | undefined
   health: HealthConfiguration
   notifications: {
@@ -188,6 +190,7 @@ export function defaultConfiguration(): Configuration {
       uploadPurge: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryRun: false },
       followTree: true,
     },
+    databaseUrl: undefined,
     auth: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },

@@ -102,6 +102,12 @@ export const urlKind: Kind<string> = {
   schema: { type: 'string' },
 }
 
+export const databaseKind: Kind<string> = {
+  form: 'a URL such as postgres://user:password@host:5432/database',
+  parse: (text) => (/^postgres(ql)?:\/\//i.test(text) && URL.canParse(text) ? text : undefined),
+  schema: { type: 'string' },
+}
+
 /** A pattern of Go's; the few spellings that JavaScript has otherwise are translated. */
 export const patternKind: Kind<RegExp> = {
   form: 'a regular expression',

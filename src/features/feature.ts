@@ -47,6 +47,8 @@ export interface Feature {
   onEvents?(events: RegistryEvent[]): void
   /** Told about each pull; must not keep it waiting. */
   onPull?(pull: Happening, actor: Actor): void
+  /** What goes on all the time on one node of all, such as reading the event log: it may end and begin again. */
+  duty?: { begin(): Promise<void>; end(): Promise<void> }
   /** Before the first request; what it throws keeps the registry from starting. */
   start?(): Promise<void>
   /** After the last request. */

@@ -82,12 +82,8 @@ export function createHttpServer(options: HttpServerOptions): Handle {
   }
 
   /** Sends an answer; what is not sent at once gives a promise. */
-  function send(
-    request: IncomingRequest,
-    message: IncomingMessage,
-    response: ServerResponse,
-    { status, headers, body }: HttpReply,
-  ): Promise<void> | undefined {
+  function send(request: IncomingRequest, message: IncomingMessage, response: ServerResponse, answer: HttpReply) {
+    const { status, headers, body } = answer
     const refused = !message.complete && (lengthOf(message.headers) ?? Infinity) > drainLimit
     if (refused) response.shouldKeepAlive = false
     response.writeHead(status, addressing ? addressing.headers(message, request.path, headers) : headers)
@@ -139,11 +135,7 @@ function replyOf(error: OciError): HttpReply {
 }
 
 /** Answers a client that still sends, and reads on for a moment: closing over unread bytes resets the connection, answer and all. */
-async function finishRefused(
-  message: IncomingMessage,
-  response: ServerResponse,
-  body: string | Buffer = '',
-): Promise<void> {
+async function finishRefused(message: IncomingMessage, response: ServerResponse, body: string | Buffer = '') {
   response.write(body, 'latin1')
   await finished(message, { signal: AbortSignal.timeout(lingerMs) }).catch(() => undefined) // gone or too long: so be it
   response.end()

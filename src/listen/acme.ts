@@ -1,11 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer as createHttpServer } from 'node:http'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createSecureContext, createServer, type SecureContext } from 'node:tls'
 import type { TlsConfiguration } from '../config/configuration.ts'
+import { http } from '../platform/http.ts'
 import type { Log } from '../platform/log.ts'
 
 interface AcmeOptions {
@@ -180,7 +180,7 @@ async function reach(url: string): Promise<void> {
 /** @throws Error when port 80 cannot be had */
 async function answerOnPort80() {
   const tokens = new Map<string, string>()
-  const server = createHttpServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const proof = tokens.get(request.url?.replace('/.well-known/acme-challenge/', '') ?? '')
     response.writeHead(proof === undefined ? 404 : 200, {
       'Content-Type': 'application/octet-stream',

@@ -1,6 +1,7 @@
-import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 import type { HttpConfiguration } from '../config/configuration.ts'
+import { http } from '../platform/http.ts'
 
 /** What a trusted proxy says of the request it forwards. */
 interface Forwarded {
@@ -71,8 +72,8 @@ export function createAddressing(http: HttpConfiguration) {
 /** @throws Error when no answer could carry the header */
 function checked(name: string, value: string): [name: string, value: string] {
   try {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
+    http.validateHeaderName(name)
+    http.validateHeaderValue(name, value)
     return [name, value]
   } catch (cause) {
     throw new Error(`Cannot use http.headers "${name}: ${value}": ${(cause as Error).message}`, { cause })

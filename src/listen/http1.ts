@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { http } from '../platform/http.ts'
 import type { Handle } from './listener.ts'
 
 interface Connection {
@@ -23,7 +24,7 @@ export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Option
   const connections = new Map<Socket, Connection>()
   let closing = false
 
-  const server = createServer({
+  const server = http.createServer({
     requestTimeout: 0, // a layer may take hours: the watchdog guards the rate instead
     headersTimeout: headersMs,
     connectionsCheckingInterval: Math.min(2000, headersMs),

@@ -37,10 +37,13 @@ export interface TagMove {
 /** What keeping database and tree alike asks of a store beside the heart's port. */
 export interface VolumeFacts {
   /** Repositories that hold anything, in byte order. */
-  repositories(): string[]
+  repositories(): Promise<string[]>
   of(repository: string): Promise<RepositoryFacts>
-  /** Knows from now on what was found: inserts what is absent and moves tags, without events. */
-  takeIn(repository: string, found: Found): Promise<void>
+  /**
+   * Knows from now on what was found: inserts what is absent and moves tags, without events. With `since` nothing is taken in, and
+   * it gives false, when an event after that one happened in the repository.
+   */
+  takeIn(repository: string, found: Found, since?: number): Promise<boolean>
   /**
    * Forgets a blob whose bytes are gone, in every repository, with the events of its deletion; not if an event after `since`
    * names it.
@@ -49,7 +52,7 @@ export interface VolumeFacts {
   /** Corrects the size of a blob. */
   resizeBlob(digest: Digest, size: number): Promise<void>
   /** Sequence number of the last event there was; 0 before the first. */
-  lastEvent(): number
+  lastEvent(): Promise<number>
   /** Sequence number of the last event kept that happened before the moment; 0 when there is none. */
-  lastEventBefore(moment: Date): number
+  lastEventBefore(moment: Date): Promise<number>
 }

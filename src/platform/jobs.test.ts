@@ -18,8 +18,9 @@ let logged = ''
 const log = createLog('info', (line) => (logged += line), { now: () => new Date(0) })
 
 /** Jobs that end with the test and count how often they ran. */
+let nodes = 0
 function start(...jobs: Job[]) {
-  return createJobs(jobs, { metadata, log })
+  return createJobs(jobs, { metadata, node: `node ${++nodes}`, log })
 }
 function counting(name: string, work: (signal: AbortSignal) => Promise<void> = async () => undefined) {
   const job = { name, everySeconds: 60, runs: 0, run: (signal: AbortSignal) => (job.runs++, work(signal)) }

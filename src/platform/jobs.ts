@@ -8,25 +8,36 @@ export interface Job {
   run(signal: AbortSignal): Promise<void>
 }
 
-const leaseSeconds = 3600
+/** A node that dies is taken over from after this; one that works goes on saying so. */
+const leaseSeconds = 60
 const lookMs = 30_000
 
+interface Deps {
+  metadata: Pick<MetadataStore, 'jobs'>
+  /** The name of this node. */
+  node: string
+  log: Log
+}
+
 /** Runs jobs when they are due; who runs one is a leased row in the database, so a node that dies is taken over from. */
-export function createJobs(jobs: Job[], { metadata, log }: { metadata: Pick<MetadataStore, 'jobs'>; log: Log }) {
+export function createJobs(jobs: Job[], { metadata, node, log }: Deps) {
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
 
   async function runDue(): Promise<void> {
     for (const job of jobs) {
-      if (stopping.signal.aborted || !(await metadata.jobs.claim(job.name, leaseSeconds))) continue
+      if (stopping.signal.aborted || !(await claim(job))) continue
+      const holding = setInterval(() => void claim(job).catch(() => {}), (leaseSeconds * 1000) / 3)
       try {
         await job.run(stopping.signal)
       } catch (error) {
         log.error('job.failed', { job: job.name, error: String(error) })
       }
-      await metadata.jobs.release(job.name, job.everySeconds)
+      clearInterval(holding)
+      await metadata.jobs.release(job.name, node, job.everySeconds)
     }
   }
+  const claim = (job: Job) => metadata.jobs.claim(job.name, node, leaseSeconds)
   function look(): void {
     running = running.then(runDue).catch((error: unknown) => log.error('jobs.failed', { error: String(error) }))
   }

@@ -50,6 +50,31 @@ describe('a request to a server the operator named', () => {
     )
   })
 
+  it('goes through the proxy of the environment, but not to this machine', async () => {
+    answer = (_, response) => void response.writeHead(200).end()
+    seen.length = 0
+    process.env.HTTP_PROXY = process.env.HTTPS_PROXY = `http://${hostOf(1)}`
+    process.env.NO_PROXY = 'direct.invalid'
+    const connects: (string | undefined)[] = []
+    servers[1]!.once('connect', (request, socket) => {
+      connects.push(request.url)
+      socket.end('HTTP/1.1 502 no\r\n\r\n')
+    })
+    try {
+      assert.equal(await post('http://elsewhere.invalid/hook'), 200)
+      assert.equal(await post(`http://${hostOf(0)}/here`), 200)
+      assert.deepEqual(
+        seen.map(({ url }) => url),
+        ['http://elsewhere.invalid/hook', '/here'],
+      )
+      await assert.rejects(post('http://direct.invalid/'), /ENOTFOUND|EAI_AGAIN/)
+      await assert.rejects(post('https://elsewhere.invalid/'), /502/)
+      assert.deepEqual(connects, ['elsewhere.invalid:443'])
+    } finally {
+      for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']) delete process.env[name]
+    }
+  })
+
   it('does not turn into another request, and does not go round for ever', async () => {
     answer = (_, response) => void response.writeHead(303, { location: '/elsewhere' }).end()
     assert.equal(await post(`http://${hostOf(0)}/`), 303)

@@ -1,4 +1,5 @@
-import { type OutgoingHttpHeaders, request as plain } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { http, proxies } from './http.ts'
 
 interface Message {
   method: 'HEAD' | 'POST'
@@ -30,12 +31,13 @@ export async function send(address: string, message: Message, redirects = maxRed
 }
 
 async function sendOnce(url: URL, { method, headers, body, signal }: Message) {
-  const request = url.protocol === 'https:' ? (await import('node:https')).request : plain
+  const { request, Agent } = url.protocol === 'https:' ? await import('node:https') : http
+  const agent = new Agent({ proxyEnv: proxies() })
   const { username, password } = url
   const credentials = username + password === '' ? {} : { auth: `${decode(username)}:${decode(password)}` }
   return new Promise<{ status: number; location: string | undefined }>((resolve, reject) => {
     const own = body === undefined ? headers : { ...headers, 'Content-Length': Buffer.byteLength(body) }
-    const sent = request(url, { method, headers: own, signal, ...credentials }, (answer) => {
+    const sent = request(url, { method, headers: own, signal, agent, ...credentials }, (answer) => {
       resolve({ status: answer.statusCode ?? 0, location: answer.headers.location })
       answer.destroy() // it may be endless
     })

@@ -4,6 +4,7 @@ import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts'
 //
 //   docker/registry/v2/blobs/<algorithm>/<first two hex digits>/<hex>/data     as in registry:2, so a volume can be given back
 //   holdfast/uploads/<id>                                                      ours: bytes on their way in
+//   holdfast/quarantine/<digest>                                               ours: bytes that are not what their name says
 // What the tree of links beside the blobs looks like: volume/layout.ts.
 
 export function blobPath(digest: Digest): string {
@@ -15,4 +16,8 @@ export const uploadsPath = 'holdfast/uploads'
 
 export function uploadPath(id: string): string {
   return `${uploadsPath}/${id}`
+}
+
+export function quarantinePath(digest: Digest): string {
+  return `holdfast/quarantine/${digest}`
 }

@@ -209,19 +209,13 @@ const extensions = `{"extensions":[{"name":"_oci","url":"https://github.com/open
 // What a route needs. A name that breaks the grammar is refused here, before anything is looked up.
 const api = (): Access[] => [{ type: 'registry', name: 'api', action: 'pull' }]
 const catalog = (): Access[] => [{ type: 'registry', name: 'catalog', action: '*' }]
-const pull = ({ params }: InRepository): Access[] => [
-  { type: 'repository', name: parseRepository(params.repository), action: 'pull' },
-]
-const push = ({ params }: InRepository): Access[] => {
-  const name = parseRepository(params.repository)
-  return [
-    { type: 'repository', name, action: 'pull' },
-    { type: 'repository', name, action: 'push' },
-  ]
-}
-const remove = ({ params }: InRepository): Access[] => [
-  { type: 'repository', name: parseRepository(params.repository), action: 'delete' },
-]
+const needs =
+  (...actions: ('pull' | 'push' | 'delete')[]) =>
+  ({ params }: InRepository): Access[] => {
+    const name = parseRepository(params.repository)
+    return actions.map((action) => ({ type: 'repository', name, action }))
+  }
+const [pull, push, remove] = [needs('pull'), needs('pull', 'push'), needs('delete')]
 
 function chunkOf(request: HttpRequest<unknown>): Chunk {
   const header = request.headers['content-range']

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import { Writable } from 'node:stream'
 import type { ByteRange } from '../http/types.ts'
 import { type Algorithm, algorithmOf, createDigester, type Digest, type Digester } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
@@ -7,6 +6,7 @@ import { blobPath, uploadPath } from './paths.ts'
 import type { Actor } from './ports/events.ts'
 import type { Upload } from './ports/metadata.ts'
 import type { RegistryPorts } from './ports/ports.ts'
+import { storedDigest } from './stored-digest.ts'
 
 /** The bytes that follow: their declared length (undefined: streamed) and place. */
 export interface Chunk {
@@ -136,17 +136,10 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
   }
 
   /** The digest of all bytes: the running one where it covers them, else by reading them once more. */
-  async function digestOf(upload: Upload, size: number, algorithm: Algorithm): Promise<Digest> {
+  async function digestOf(upload: Upload, size: number, algorithm: Algorithm): Promise<Digest | undefined> {
     const known = running.get(upload.id)
     if (known?.offset === size && known.digester.algorithm === algorithm) return known.digester.digest()
-    const digester = createDigester(algorithm)
-    const content = await storage.open(uploadPath(upload.id))
-    try {
-      if (content && size > 0) await content.sendTo(sinkOf(digester), { first: 0, last: size - 1 })
-    } finally {
-      await content?.close()
-    }
-    return digester.digest()
+    return storedDigest(storage, uploadPath(upload.id), algorithm)
   }
 
   return { start, find, sizeOf, append, finish, push, cancel }
@@ -168,13 +161,4 @@ function outOfOrder(upload: Upload, size: number, message: string): OciError {
 
 function isOutOfSpace(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-}
-
-function sinkOf(digester: Digester): Writable {
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      digester.update(chunk)
-      setImmediate(done) // lets others in: this may be a layer of many gigabytes
-    },
-  })
 }

@@ -1,8 +1,8 @@
-import { Writable } from 'node:stream'
-import { algorithmOf, createDigester, type Digest } from '../oci/digest.ts'
-import { blobPath } from '../registry/paths.ts'
+import { algorithmOf, type Digest } from '../oci/digest.ts'
+import { blobPath, quarantinePath } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
+import { storedDigest } from '../registry/stored-digest.ts'
 import type { Report } from './damage.ts'
 import { algorithms, blobsPath, digestIn, isEmptyDigest } from './layout.ts'
 
@@ -45,29 +45,11 @@ export async function checkBlobFiles({ storage, metadata, report, resize }: Deps
     const isCut = data.size === 0 && !isEmptyDigest(digest)
     if (!isCut && (!known || known.size === data.size)) return
     const problem = isCut ? 'is empty' : `has ${data.size} bytes, the database says ${known?.size}`
-    if (await isWhole(digest, path))
+    if ((await storedDigest(storage, path, algorithmOf(digest))) === digest)
       return report(path, problem, { how: 'correct the database', run: () => resize(digest, data.size) })
     await report(path, problem, {
       how: 'move it to holdfast/quarantine',
-      run: () => storage.publish(path, `holdfast/quarantine/${digest}`),
+      run: () => storage.publish(path, quarantinePath(digest)),
     })
-  }
-
-  async function isWhole(digest: Digest, path: string): Promise<boolean> {
-    const content = await storage.open(path)
-    if (!content) return false
-    const digester = createDigester(algorithmOf(digest))
-    const sink = new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        digester.update(chunk)
-        done()
-      },
-    })
-    try {
-      if (content.size > 0) await content.sendTo(sink, { first: 0, last: content.size - 1 })
-      return digester.digest() === digest
-    } finally {
-      await content.close()
-    }
   }
 }

@@ -16,6 +16,7 @@ import {
   revisionsPath,
   tagsPath,
 } from './layout.ts'
+import type { TakenAway } from './pending.ts'
 import type { Breathe, TreeReader } from './read.ts'
 
 /** Manifests are handed over in portions of this many: their bytes need not be in memory together. */
@@ -44,6 +45,8 @@ interface Deps {
 interface Options {
   /** Whether the tree is right about a tag it moved at the first moment and the database at the second. */
   treeWins(inTree: number, inDatabase: number): boolean
+  /** What is in the tree only until the follower comes to it; asked for when the database was read. */
+  pending(): TakenAway | Promise<TakenAway>
   takeManifests(manifests: FoundManifest[]): Promise<void>
   breathe: Breathe
 }
@@ -52,9 +55,10 @@ interface Options {
 export function createComparison({ storage, reader, facts, manifests, onUnreadable }: Deps) {
   return async function compare(
     repository: string,
-    { treeWins, takeManifests, breathe }: Options,
+    { treeWins, pending, takeManifests, breathe }: Options,
   ): Promise<Difference> {
     const known = await facts.of(repository)
+    const takenAway = await pending()
     const difference: Difference = {
       found: { blobs: [], manifests: [], tags: [] },
       aliases: [],
@@ -104,9 +108,10 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
     }
     async function layer(digest: Digest, present: Set<Digest>): Promise<void> {
       const path = layerLink(repository, digest)
-      if (!(await storage.stat(path))) return
+      const link = await storage.stat(path)
+      if (!link) return
       present.add(digest)
-      if (known.layers.has(digest)) return
+      if (known.layers.has(digest) || takenAway(path, link.modifiedAt)) return
       const own = await storage.stat(blobPath(digest))
       const target = own ? digest : parseLink(await storage.get(path))
       const data = own ?? (target && (await storage.stat(blobPath(target))))
@@ -121,10 +126,11 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       await attempt(revisionsPath(repository), async () => {
         for (const digest of await reader.digestsIn(revisionsPath(repository)))
           await attempt(revisionLink(repository, digest), async () => {
-            const link = await storage.stat(revisionLink(repository, digest))
+            const path = revisionLink(repository, digest)
+            const link = await storage.stat(path)
             if (!link) return
             if (known.manifests.has(digest)) served.add(digest)
-            else await find(digest, link.modifiedAt.getTime())
+            else if (!takenAway(path, link.modifiedAt)) await find(digest, link.modifiedAt.getTime())
           })
       })
     }
@@ -163,6 +169,7 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       const link = await storage.stat(currentLink(repository, tag))
       if (!link) return
       const before = known.tags.get(tag)
+      if (!before && takenAway(currentLink(repository, tag), link.modifiedAt)) return
       if (before?.movedAt === link.modifiedAt.getTime()) return stays(tag, before.digest)
       const current = parseLink(await storage.get(currentLink(repository, tag)))
       const history = await reader.history(repository, tag)

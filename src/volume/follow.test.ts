@@ -56,7 +56,7 @@ describe('the follower', () => {
   })
 
   it('leaves what another registry wrote after the event', async () => {
-    const before = store.volume.lastEvent()
+    const before = await store.volume.lastEvent()
     await push('three', ['later', 'stays'])
     await store.tags.delete('app', 'stays', actor)
     const other = digestOf(Buffer.from('elsewhere'))
@@ -69,12 +69,12 @@ describe('the follower', () => {
 
   it('drains what is left when it stops', async () => {
     const running = follower()
-    running.start(store.volume.lastEvent())
+    running.start(await store.volume.lastEvent())
     const pushed = await push('last', ['last'])
     running.notice()
     await running.stop()
     assert.equal(await linkAt(currentLink('app', 'last')), pushed)
-    assert.equal(running.applied(), store.volume.lastEvent())
+    assert.equal(running.applied(), await store.volume.lastEvent())
     assert.ok(running.isWhole())
   })
 
@@ -85,7 +85,7 @@ describe('the follower', () => {
         ? Promise.reject(Object.assign(new Error('no'), { code: 'EACCES' }))
         : storage.put(path, ...rest)
     const running = follower({ ...storage, put })
-    const before = store.volume.lastEvent()
+    const before = await store.volume.lastEvent()
     await store.blobs.commit({ repository: 'app', digest, size: 1, upload: '' }, actor)
     const pushed = await push('after', ['after'])
     await running.replay(before)

@@ -26,6 +26,13 @@ interface Deps {
   log: Log
 }
 
+interface Task {
+  work: () => Promise<void>
+  done?: () => void
+  /** What the log says when it fails. */
+  about: Record<string, unknown>
+}
+
 /** Writes what one event says into the tree; again does no harm. */
 async function applyEvent(
   event: RegistryEvent,
@@ -62,12 +69,15 @@ async function applyEvent(
  */
 export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   let applied = 0
+  /** Up to here events may be older than what another registry wrote. */
+  let lateUntil = 0
   let failed = false
   let noticed = true
   let isBusy = true
   let wake: () => void = () => {}
   let running: Promise<void> = Promise.resolve()
   const stopping = new AbortController()
+  const others: Task[] = []
   /** Failures the log knows of, by repository. */
   const told = new Set<string>()
 
@@ -77,13 +87,16 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   }
 
   /** Applies all events there are; with `paced` beside whatever else the process does. */
-  async function catchUp(paced: boolean, replaying: boolean): Promise<void> {
+  async function catchUp(paced: boolean): Promise<void> {
     let begun = performance.now()
     for (;;) {
       const events = await metadata.events.after(applied, pageSize)
       for (const event of events) {
-        await applySurely(event, replaying)
+        const { type, repository, sequence } = event
+        const by = sequence > lateUntil ? writer : lateWriter
+        await surely({ work: () => applyEvent(event, by, metadata.manifests), about: { event: type, repository } })
         applied = event.sequence
+        if (paced && stopping.signal.aborted) return
         const worked = performance.now() - begun
         if (worked < workMs) continue
         await (paced ? letOthersWork(worked) : setImmediate())
@@ -102,13 +115,12 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
   }
 
   /** Tries until it works or there is no more time; the log hears of it once. */
-  async function applySurely(event: RegistryEvent, replaying: boolean): Promise<void> {
+  async function surely({ work, about }: Task): Promise<void> {
     for (;;) {
       try {
-        return await applyEvent(event, replaying ? lateWriter : writer, metadata.manifests)
+        return await work()
       } catch (error) {
-        const { type, repository } = event
-        tell({ event: type, repository }, error)
+        tell(about, error)
         if (stopping.signal.aborted || !mayPass(error)) {
           failed = true // from here on the tree may lack something: the cursor must not say otherwise
           return
@@ -128,45 +140,79 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
     while (!stopping.signal.aborted) {
       if (!noticed) await new Promise<void>((resolve) => (wake = resolve))
       noticed = false
-      await catchUp(true, false)
+      try {
+        await catchUp(true)
+        while (others.length > 0 && !stopping.signal.aborted) await doOther()
+      } catch (error) {
+        if (!mayPass(error)) throw error
+        tell({ repository: '' }, error) // the events cannot be read: the database is away
+        noticed = true
+        await pause(retryMs)
+      }
     }
+  }
+  async function doOther(): Promise<void> {
+    await surely(others[0]!)
+    others.shift()?.done?.()
+  }
+
+  async function halt(): Promise<void> {
+    stopping.abort()
+    wake()
+    await running
   }
 
   return {
     /** The last event in the tree. */
     applied: () => applied,
-    /** Whether every event up to `applied` is in the tree. */
-    isWhole: () => !failed,
+    /** Whether every event up to `applied` is in the tree, and whatever else it was asked to write. */
+    isWhole: () => !failed && others.length === 0,
     /** There are new events. */
     notice(): void {
       noticed = true
       wake()
     },
+    /** Does something to the tree when all events are followed, and no event meanwhile; resolves when that is over. */
+    between(repository: string, work: () => Promise<void>): Promise<void> {
+      return new Promise((done) => {
+        others.push({ work, done, about: { repository } })
+        noticed = true
+        wake()
+      })
+    },
     /** Brings the tree up to date after `from`, at full speed; what registry:2 wrote since then stays. */
     async replay(from: number): Promise<void> {
       applied = from
-      await catchUp(false, true)
+      lateUntil = Infinity
+      await catchUp(false)
     },
-    start(from: number): void {
+    /** Follows what comes after `from`; up to `until` what registry:2 wrote since then stays. */
+    start(from: number, until = from): void {
       applied = from
+      lateUntil = until
       running = run().catch((error: unknown) => {
         failed = true
         log.error('volume.follow-failed', { error: String(error) })
       })
     },
+    /** Leaves off as it is: another node goes on. */
+    async leave(): Promise<void> {
+      await halt()
+      failed ||= others.length > 0
+      for (const { done } of others.splice(0)) done?.()
+    },
     /** Writes what is left, at full speed. */
     async stop(): Promise<void> {
-      stopping.abort()
-      wake()
-      await running
-      await catchUp(false, false)
+      await halt()
+      await catchUp(false)
+      while (others.length > 0) await doOther()
     },
   }
 }
 
-/** Whether it is worth trying again: a full disk may get room. */
+/** Whether it is worth trying again: a full disk may get room, a database come back. */
 function mayPass(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE', 'EAGAIN'].includes(codeOf(error))
+  return ['EAGAIN', 'ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ESTALE'].includes(codeOf(error))
 }
 
 function codeOf(error: unknown): string {

@@ -9,7 +9,7 @@ import { createFollower, cursorName } from './follow.ts'
 import { blobsPath, currentLink, layerLink, repositoriesPath, revisionLink } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createReconciliation, type Mode } from './reconcile.ts'
-import { assess, whatIsGone } from './state.ts'
+import { assess, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
 /** One thing that is wrong. */
@@ -40,9 +40,8 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   const breathe = async () => {}
   const reported = new Set<string>()
   let isWhole = true
-  const { mode, replayFrom, isGone } = await stateOf()
-  const isNew = (await store.cursors.get(cursorName)) === undefined && facts.repositories().length === 0
-  const deleted = await deletedAfter(replayFrom)
+  const { mode, replayFrom, takenAway, isGone } = await stateOf()
+  const isNew = (await store.cursors.get(cursorName)) === undefined && (await facts.repositories()).length === 0
   if (repair && replayFrom !== undefined) await replay(replayFrom)
 
   const onUnreadable = (path: string, error: unknown) => report(path, `cannot be read: ${String(error)}`)
@@ -59,7 +58,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
-  for (const name of [...new Set([...names, ...facts.repositories()])].toSorted()) {
+  for (const name of [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
     await checkRepository(name)
     await agree(name)
   }
@@ -70,12 +69,12 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       run: async () => void (await facts.dropBlob(digest, since)),
     })
   // While the tree may lack something the next start shall not take that for deleted.
-  if (repair) await store.cursors.set(cursorName, Math.max(0, facts.lastEvent() - (isWhole ? 0 : 1)))
+  if (repair) await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))
 
-  async function stateOf(): Promise<{ mode: Mode; replayFrom: number | undefined; isGone: boolean }> {
+  async function stateOf(): Promise<State & { mode: Mode; isGone: boolean }> {
     const state = await assess({ metadata: store, facts, bootedAt })
     const gone = await whatIsGone(storage, facts)
-    if (!gone) return { mode: state.mode ?? 'both', replayFrom: state.replayFrom, isGone: false }
+    if (!gone) return { ...state, mode: state.mode ?? 'both', isGone: false }
     if (gone === 'blobs' && repair)
       throw new Error(
         `Cannot repair: there is no blob in ${blobsPath}, but the database knows some; is the volume mounted?`,
@@ -84,7 +83,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       how: 'write the tree anew from the database',
       run: async () => {},
     })
-    return { mode: 'both', replayFrom: undefined, isGone: true }
+    return { mode: 'both', replayFrom: undefined, takenAway: () => false, isGone: true }
   }
 
   async function replay(from: number): Promise<void> {
@@ -97,8 +96,12 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   async function agree(repository: string): Promise<void> {
     const treeWins = (inTree: number, inDatabase: number) => mode === 'tree' || (mode === 'both' && inTree > inDatabase)
     if (!isNew && !isGone)
-      await tell(repository, await compare(repository, { treeWins, takeManifests: async () => {}, breathe }))
-    if (repair && !(await reconcile(repository, { mode, write: true, breathe }))) isWhole = false
+      await tell(
+        repository,
+        await compare(repository, { treeWins, pending: () => takenAway, takeManifests: async () => {}, breathe }),
+      )
+    if (repair && !(await reconcile(repository, { mode, pending: () => takenAway, write: (work) => work(), breathe })))
+      isWhole = false
   }
 
   async function tell(repository: string, { found, lost }: Difference): Promise<void> {
@@ -114,7 +117,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       ...lost.manifests.map((digest) => revisionLink(repository, digest)),
       ...lost.tags.map((name) => currentLink(repository, name)),
     ]
-    const untold = (path: string) => !reported.has(path) && !deleted.has(path)
+    const untold = (path: string) => !reported.has(path)
     for (const path of unknown.filter(untold)) await report(path, 'is not what the database says', take)
     for (const path of missing.filter(untold)) await report(path, 'is not as the database has it', give)
   }
@@ -123,22 +126,5 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
     reported.add(path)
     if (repair) await mend?.run()
     onFinding({ path, problem, mend: mend?.how, mended: repair && mend !== undefined })
-  }
-
-  /** Links that events not yet in the tree have taken away. */
-  async function deletedAfter(from: number | undefined): Promise<Set<string>> {
-    const paths = new Set<string>()
-    for (let last = from; last !== undefined;) {
-      const events = await store.events.after(last, 500)
-      for (const event of events) {
-        const { repository } = event
-        if (event.type === 'blob.deleted') paths.add(layerLink(repository, event.digest))
-        if (event.type === 'manifest.deleted') paths.add(revisionLink(repository, event.digest))
-        const tags = event.type === 'tag.deleted' ? [event.tag] : event.type === 'manifest.deleted' ? event.tags : []
-        for (const tag of tags) paths.add(currentLink(repository, tag))
-      }
-      last = events.at(-1)?.sequence
-    }
-    return paths
   }
 }

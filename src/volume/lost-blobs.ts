@@ -19,7 +19,7 @@ export async function* lostBlobs(
 ): AsyncGenerator<{ digest: Digest; since: number }> {
   if ((await storage.list(blobsPath)).length === 0) return
   for (let last = ''; ;) {
-    const since = metadata.volume.lastEvent()
+    const since = await metadata.volume.lastEvent()
     const blobs = await metadata.blobs.list({ last, limit: pageSize })
     for (const { digest } of blobs) {
       const data = await storage.stat(blobPath(digest)).catch(() => 'unreadable')

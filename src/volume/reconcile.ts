@@ -1,8 +1,9 @@
-import { type FoundManifest, registry2, type VolumeFacts } from '../metadata/volume-facts.ts'
+import { type Found, type FoundManifest, registry2, type VolumeFacts } from '../metadata/volume-facts.ts'
 import { blobPath } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createComparison, type Difference } from './compare.ts'
+import type { TakenAway } from './pending.ts'
 import { type Breathe, createTreeReader } from './read.ts'
 import type { TreeWriter } from './write.ts'
 
@@ -29,7 +30,20 @@ export interface ReconcileDeps {
   onUnreadable(path: string, error: unknown): void
 }
 
+interface How {
+  mode: Mode
+  pending(): TakenAway | Promise<TakenAway>
+  /** Takes nothing in when the repository was changed after this event: then it throws `ChangedMeanwhile`. */
+  since?: number
+  /** Sees to it that the tree gets what it lacks; undefined when it shall not be written. */
+  write: ((work: () => Promise<void>) => void | Promise<void>) | undefined
+  breathe: Breathe
+}
+
 const portion = 500
+
+/** Something happened in the repository while it was compared. */
+export class ChangedMeanwhile extends Error {}
 
 /** Brings tree and database of one repository into agreement; `counts` grows by what was done. */
 export function createReconciliation({ storage, metadata, facts, writer, onUnreadable }: ReconcileDeps) {
@@ -37,34 +51,38 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
   const counts: Counts = { repositories: 0, blobs: 0, manifests: 0, tags: 0, removed: 0 }
   const compare = createComparison({ storage, reader, facts, manifests: metadata.manifests, onUnreadable })
 
-  /** False when the tree may still lack something. */
-  async function reconcile(
-    repository: string,
-    { mode, write, breathe }: { mode: Mode; write: boolean; breathe: Breathe },
-  ): Promise<boolean> {
+  /** False when not all of it could be read. */
+  async function reconcile(repository: string, { mode, pending, since, write, breathe }: How): Promise<boolean> {
     const difference = await compare(repository, {
+      pending,
       treeWins: (inTree, inDatabase) => mode === 'tree' || (mode === 'both' && inTree > inDatabase),
-      takeManifests: (manifests) => (mode === 'database' ? Promise.resolve() : takeManifests(repository, manifests)),
+      takeManifests: (manifests) =>
+        mode === 'database' ? Promise.resolve() : takeManifests(repository, manifests, since),
       breathe,
     })
     if (mode === 'database') await removeFound(repository, difference)
-    else await takeIn(repository, difference)
+    else await takeIn(repository, difference, since)
     counts.repositories++
     if (!difference.whole) return mode === 'tree' // what seems lost may only be out of reach
     if (mode === 'tree') await forgetLost(repository, difference)
-    else if (write) await writeLost(repository, difference)
+    else await write?.(() => writeLost(repository, difference))
     return true
   }
 
-  async function takeManifests(repository: string, manifests: FoundManifest[]): Promise<void> {
-    if (manifests.length > 0) await facts.takeIn(repository, { blobs: [], manifests, tags: [] })
+  async function take(repository: string, found: Partial<Found>, since: number | undefined): Promise<void> {
+    const all = { blobs: [], manifests: [], tags: [], ...found }
+    if (!(await facts.takeIn(repository, all, since))) throw new ChangedMeanwhile(repository)
+  }
+
+  async function takeManifests(repository: string, manifests: FoundManifest[], since?: number): Promise<void> {
+    if (manifests.length > 0) await take(repository, { manifests }, since)
     counts.manifests += manifests.length
   }
 
-  async function takeIn(repository: string, { found, aliases }: Difference): Promise<void> {
+  async function takeIn(repository: string, { found, aliases }: Difference, since?: number): Promise<void> {
     for (const { digest, target } of aliases) await storage.alias(blobPath(target), blobPath(digest))
-    for (const blobs of portionsOf(found.blobs)) await facts.takeIn(repository, { blobs, manifests: [], tags: [] })
-    for (const tags of portionsOf(found.tags)) await facts.takeIn(repository, { blobs: [], manifests: [], tags })
+    for (const blobs of portionsOf(found.blobs)) await take(repository, { blobs }, since)
+    for (const tags of portionsOf(found.tags)) await take(repository, { tags }, since)
     counts.blobs += found.blobs.length
     counts.tags += found.tags.length
   }

@@ -3,6 +3,7 @@ import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { cursorName, settleMs } from './follow.ts'
 import { blobsPath, layersPath, manifestsPath } from './layout.ts'
+import { pendingRemovals, type TakenAway } from './pending.ts'
 import type { Mode } from './reconcile.ts'
 
 /** The cursor of a tree that was taken over once and is not followed. */
@@ -13,10 +14,12 @@ export interface State {
   mode: Mode | undefined
   /** The event after which the tree may lack something; undefined when it lacks nothing. */
   replayFrom: number | undefined
+  /** What the events after that one will take out of the tree. */
+  takenAway: TakenAway
 }
 
 interface Deps {
-  metadata: Pick<MetadataStore, 'cursors'>
+  metadata: Pick<MetadataStore, 'cursors' | 'events'>
   facts: VolumeFacts
   /** When the machine started: what was written before and not synced may be lost. */
   bootedAt: Date
@@ -24,13 +27,15 @@ interface Deps {
 
 /** How the tree stands to the database after the last run. */
 export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State> {
+  const lacksNothing = { replayFrom: undefined, takenAway: () => false }
   const cursor = await metadata.cursors.get(cursorName)
-  if (!cursor) return { mode: 'both', replayFrom: undefined } // never followed: a volume of registry:2, or an older database
-  if (cursor.sequence < 0) return { mode: 'database', replayFrom: undefined }
-  const isClean = cursor.sequence === facts.lastEvent() && cursor.movedAt > bootedAt
-  if (isClean) return { mode: 'tree', replayFrom: undefined }
-  const settled = facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs))
-  return { mode: 'both', replayFrom: Math.min(cursor.sequence, settled) }
+  if (!cursor) return { mode: 'both', ...lacksNothing } // never followed: a volume of registry:2, or an older database
+  if (cursor.sequence < 0) return { mode: 'database', ...lacksNothing }
+  const isClean = cursor.sequence === (await facts.lastEvent()) && cursor.movedAt > bootedAt
+  if (isClean) return { mode: 'tree', ...lacksNothing }
+  const settled = await facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs))
+  const replayFrom = Math.min(cursor.sequence, settled)
+  return { mode: 'both', replayFrom, takenAway: await pendingRemovals(metadata.events, replayFrom) }
 }
 
 /**
@@ -38,7 +43,7 @@ export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State
  * registry that deleted everything.
  */
 export async function whatIsGone(storage: StorageDriver, facts: VolumeFacts): Promise<'blobs' | 'tree' | undefined> {
-  const known = facts.repositories()
+  const known = await facts.repositories()
   if (known.length === 0) return undefined
   if ((await storage.list(blobsPath)).length === 0) return 'blobs'
   const isThere = (path: string) =>

@@ -23,6 +23,20 @@ interface Deps {
   follow: boolean
 }
 
+/** What keeps database and tree alike. */
+export interface Volume {
+  /** The store as the registry may use it: it answers about a repository once that was reconciled. */
+  metadata: MetadataStore
+  /** Events were recorded. */
+  notice(): void
+  /** Begins to reconcile and to follow in the background. */
+  begin(): Promise<void>
+  /** Ends that, and notes how far the tree follows. */
+  end(): Promise<void>
+  /** Resolves when everything was reconciled, with whether all could be. */
+  passed(): Promise<boolean>
+}
+
 const cursorMs = 30_000
 const progressMs = 10_000
 
@@ -30,7 +44,7 @@ const progressMs = 10_000
  * Keeps registry:2's tree of links and the database alike, so that a volume is taken over in place and can be given back: at
  * the start what another registry left is taken into the database, while it runs the tree follows every event.
  */
-export function createVolume({ storage, store, log, clock, bootedAt, follow }: Deps) {
+export function createVolume({ storage, store, log, clock, bootedAt, follow }: Deps): Volume {
   const facts = store.volume
   const writer = createTreeWriter(storage)
   const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
@@ -40,7 +54,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   const reconciled = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   let waiting = 0
-  let state: State = { mode: undefined, replayFrom: undefined }
+  let state: State = { mode: undefined, replayFrom: undefined, takenAway: () => false }
   let isOpen = false
   let isPassed = false
   let isGone = false
@@ -55,7 +69,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   // Whoever waits for a repository is in a hurry; others that are served meanwhile come first.
   const breathe = createBreath(() => waiting === 0 && asked !== seen && ((seen = asked), true))
 
-  /** Finds out how the tree stands, and writes into it what it may lack. */
+  /** Finds out how the tree stands, and begins to write into it what it may lack. */
   const begin = () =>
     (begun ??= beginOnce().catch((error: unknown) => {
       isGone = true // as good as: nothing is compared and nothing followed
@@ -77,9 +91,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       })
     }
     if (!follow) return
-    if (!cursor) await store.cursors.set(cursorName, unfinished())
-    if (state.replayFrom !== undefined) await follower.replay(state.replayFrom)
-    follower.start(facts.lastEvent())
+    if (!cursor) await store.cursors.set(cursorName, await unfinished())
+    follower.start(state.replayFrom ?? (await facts.lastEvent()), await facts.lastEvent())
     isFollowing = true
   }
 
@@ -94,7 +107,8 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
   async function bringTogether(repository: string, mode: Mode): Promise<void> {
     try {
-      if (!(await reconcile(repository, { mode, write: isFollowing, breathe }))) isWhole = false
+      const write = isFollowing ? (work: () => Promise<void>) => void follower.between(repository, work) : undefined
+      if (!(await reconcile(repository, { mode, pending: () => state.takenAway, write, breathe }))) isWhole = false
     } catch (error) {
       isWhole = false
       fail('volume.reconcile-failed', { repository })(error)
@@ -126,7 +140,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
     await begin()
     const started = performance.now()
     if (state.mode) {
-      const all = new Set([...(await names()), ...facts.repositories()])
+      const all = new Set([...(await names()), ...(await facts.repositories())])
       let told = performance.now()
       for (const [index, name] of [...all].entries()) {
         if (stopping.signal.aborted) return
@@ -151,7 +165,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
 
   /** Where the cursor stands while the tree may lack something that no event is needed for. */
-  const unfinished = () => Math.max(0, facts.lastEvent() - 1)
+  const unfinished = async () => Math.max(0, (await facts.lastEvent()) - 1)
 
   /**
    * Stores how far the tree surely follows, which is not the last event while it may lack something. Before a stop all of it counts:
@@ -160,9 +174,9 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   async function moveCursor(stopping = false): Promise<void> {
     if (!isPassed || !isFollowing || !follower.isWhole()) return
     const stored = (await store.cursors.get(cursorName))?.sequence ?? 0
-    const settled = facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
+    const settled = await facts.lastEventBefore(new Date(clock.now().getTime() - settleMs))
     const reached = stopping ? follower.applied() : Math.max(stored, Math.min(settled, follower.applied()))
-    const sequence = isWhole ? reached : Math.min(reached, unfinished())
+    const sequence = isWhole ? reached : Math.min(reached, await unfinished())
     if (sequence !== stored || stopping) await store.cursors.set(cursorName, sequence)
   }
 
@@ -172,32 +186,32 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
   }
 
   return {
-    /** The store as the registry may use it: it answers about a repository once that was reconciled. */
     metadata: createGate(store, {
       isOpen: () => isOpen,
       ready,
       names,
       sizeOf: (digest) => storage.stat(blobPath(digest)),
     }),
-    /** Events were recorded. */
     notice: () => follower.notice(),
-    /** Begins to reconcile and to follow in the background. */
-    start(): void {
+    async begin() {
       passing = pass().catch(fail('volume.reconcile-failed'))
       timer = setInterval(() => void moveCursor().catch(fail('volume.cursor-failed')), cursorMs).unref()
     },
     /** Writes what the tree lacks yet, and notes that it lacks nothing. */
-    async stop(): Promise<void> {
+    async end() {
       stopping.abort()
       clearInterval(timer)
       await passing
       if (!isFollowing) return
-      const left = facts.lastEvent() - follower.applied()
-      if (left > 1000) log.info('volume.catching-up', { events: left })
-      await follower.stop()
-      await moveCursor(true)
+      try {
+        const left = (await facts.lastEvent()) - follower.applied()
+        if (left > 1000) log.info('volume.catching-up', { events: left })
+        await follower.stop()
+        await moveCursor(true)
+      } catch (error) {
+        fail('volume.stop-failed')(error) // the database is away: the next start sees that the tree may lack something
+      }
     },
-    /** Resolves when everything was reconciled, with whether all could be. */
     passed: () => passing.then(() => isPassed && isWhole),
   }
 }

@@ -8,12 +8,19 @@ export type TreeWriter = ReturnType<typeof createTreeWriter>
 
 /**
  * Writes links as registry:2 does, each with the moment of what it stands for as its time: by it a link that registry:2 wrote
- * later is told from ours. With `unlessNewer` what was written after the moment stays.
+ * later is told from ours. What is there already is left alone; with `unlessNewer` so is what was written after the moment.
  */
 export function createTreeWriter(storage: StorageDriver, unlessNewer = false) {
   async function stays(path: string, at: Date): Promise<boolean> {
     const found = unlessNewer ? await storage.stat(path) : undefined
     return found !== undefined && found.modifiedAt > at
+  }
+
+  /** A link that says when it was set, and perhaps to what. */
+  async function moving(path: string, digest: Digest, at: Date): Promise<void> {
+    const found = await storage.stat(path)
+    const isThere = found?.modifiedAt.getTime() === at.getTime() && String(await storage.get(path)) === digest
+    if (!isThere) await storage.put(path, Buffer.from(digest), at)
   }
 
   /** A link whose path says what it holds: one that is whole is left as it is. */
@@ -35,8 +42,8 @@ export function createTreeWriter(storage: StorageDriver, unlessNewer = false) {
     async tag(repository: string, tag: string, digest: Digest, at: Date): Promise<void> {
       const current = currentLink(repository, tag)
       if (await stays(current, at)) return
-      await storage.put(indexLink(repository, tag, digest), Buffer.from(digest), at)
-      await storage.put(current, Buffer.from(digest), at)
+      await moving(indexLink(repository, tag, digest), digest, at)
+      await moving(current, digest, at)
     },
 
     async removeLayer(repository: string, digest: Digest, at: Date): Promise<void> {

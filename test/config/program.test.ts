@@ -57,6 +57,10 @@ describe('holdfast config', () => {
     assert.match(holdfast(['config', 'explain', 'http.adr']).stderr, /did you mean http\.addr\?/)
   })
 
+  it('says its version', () => {
+    assert.match(holdfast(['--version']).stdout, /^holdfast \d+\.\d+\.\d+ \(Node v\d+/)
+  })
+
   it('helps', () => {
     assert.match(holdfast(['config', '--help']).stdout, /check \[CONFIG\]/)
     const { status, stderr } = holdfast(['config', 'chekc'])

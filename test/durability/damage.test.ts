@@ -13,7 +13,7 @@ import { type Image, makeImage, pushBlobBy, pushWhole } from './images.ts'
 const day = 86_400_000
 let now = Date.parse('2026-01-01T10:00:00Z')
 let folder: Awaited<ReturnType<typeof makeTemporaryFolder>>
-let app: ReturnType<typeof createApp>
+let app: Awaited<ReturnType<typeof createApp>>
 let client: Client
 const logged: string[] = []
 let count = 0
@@ -22,7 +22,7 @@ before(async () => {
   folder = await makeTemporaryFolder()
   const log = (event: string, fields: Record<string, unknown> = {}) =>
     void logged.push(`${event} ${String(fields.digest)}`)
-  app = createApp({
+  app = await createApp({
     configuration: configurationFor(folder.path),
     log: { debug: log, info: log, warn: log, error: log },
     clock: { now: () => new Date(now) },

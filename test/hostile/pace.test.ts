@@ -14,7 +14,7 @@ import { call, digestOf, pathOf, useRegistry } from '../support/client.ts'
 const data = await mkdtemp(join(tmpdir(), 'holdfast-pace-'))
 const log = createLog('error', () => undefined, { now: () => new Date() })
 const pace = { headersMs: 400, bytesPerSecond: 1000, startSeconds: 1, maxSeconds: 2 }
-const app = createApp({ configuration: configurationFor(data), log, pace })
+const app = await createApp({ configuration: configurationFor(data), log, pace })
 const { address } = await app.listen()
 const { port } = address as { port: number }
 const url = `http://127.0.0.1:${port}`

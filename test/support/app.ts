@@ -24,7 +24,7 @@ export async function useApp(
 ): Promise<TestApp> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-app-')))
   let [logged, accessed] = ['', '']
-  const app = createApp({
+  const app = await createApp({
     configuration: configurationFor(join(folder, 'data'), (configuration) => change(configuration, folder)),
     log: createLog('debug', (line) => (logged += line), { now: () => new Date() }),
     ...(options.clock && { clock: options.clock }),

@@ -30,12 +30,22 @@ interface StartOptions {
   under?: string[]
   /** 0, the default, takes any free port. */
   port?: number
+  /** A configuration file. */
+  file?: string
 }
 
 /** Starts the real server as a process of its own on a loopback port and waits until it listens. */
-export async function startRegistry({ data, env, under = [], port = 0 }: StartOptions = {}): Promise<RunningRegistry> {
+export async function startRegistry({
+  data,
+  env,
+  under = [],
+  port = 0,
+  file,
+}: StartOptions = {}): Promise<RunningRegistry> {
   const folder = data ?? (await mkdtemp(join(tmpdir(), 'holdfast-test-')))
-  const main = [process.execPath, join(root, 'src/main.ts'), 'serve', '--addr', `127.0.0.1:${port}`, '--data', folder]
+  const program = [process.execPath, '--use-system-ca', join(root, 'src/main.ts')] // as bin/holdfast has it
+  const main = [...program, 'serve', '--addr', `127.0.0.1:${port}`, '--data', folder]
+  if (file) main.push(file)
   const [command, ...args] = [...under, ...main]
   const child = spawn(command!, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))

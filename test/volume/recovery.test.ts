@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { openStores } from '../../src/app.ts'
+import { bootedAt, openStores } from '../../src/app.ts'
+import type { StorageDriver } from '../../src/registry/ports/storage.ts'
 import { createVolume } from '../../src/volume/volume.ts'
 import { holdfast } from '../support/holdfast.ts'
 import { configurationFor } from '../support/configuration.ts'
@@ -44,6 +45,17 @@ async function expectAcknowledged(url: string, loads: Awaited<ReturnType<typeof 
     }
     for (const digest of acknowledged.gone) assert.equal(await statusOf(url, repository, digest), 404)
   }
+}
+
+/** The stores of a volume that no registry runs on, and what keeps them alike. */
+async function openParts(data: string) {
+  const clock = { now: () => new Date() }
+  const none = () => {}
+  const log = { debug: none, info: none, warn: none, error: none }
+  const { storage, store } = await openStores({ configuration: configurationFor(data), clock })
+  const openVolume = (disk: StorageDriver, since = bootedAt(clock)) =>
+    createVolume({ storage: disk, store, log, clock, bootedAt: since, follow: true })
+  return { storage, store, openVolume }
 }
 
 async function killUnderLoad(data: string) {
@@ -100,6 +112,28 @@ describe('the tree', () => {
     assert.deepEqual(await check(data), [])
   })
 
+  it('keeps no request waiting for what it lacks after a crash, and brings nothing back', async () => {
+    const data = await makeVolume()
+    const registry = await startRegistry({ data })
+    for (const tag of ['v1', 'gone']) await pushText(registry.url, 'app', tag, tag)
+    await registry.stop()
+    const { storage, store, openVolume } = await openParts(data)
+    const [v1, gone] = await Promise.all(['v1', 'gone'].map((tag) => store.manifests.find('app', { tag })))
+    await store.manifests.delete('app', gone!.digest, { name: '', address: '' }) // and the tree hears nothing of it: a crash
+    let release = () => {}
+    const stuck = new Promise<void>((resolve) => (release = resolve))
+    const volume = openVolume({ ...storage, delete: (path) => stuck.then(() => storage.delete(path)) })
+    await volume.begin()
+    assert.equal((await volume.metadata.manifests.find('app', { tag: 'v1' }))?.digest, v1?.digest)
+    assert.equal(await volume.metadata.manifests.find('app', { tag: 'gone' }), undefined)
+    assert.equal(await volume.passed(), true)
+    assert.equal(await volume.metadata.manifests.find('app', { digest: gone!.digest }), undefined)
+    release()
+    await volume.end()
+    await store.close()
+    assert.deepEqual(await check(data), [])
+  })
+
   it('keeps what a power cut took right after a clean stop', async () => {
     const data = await makeVolume()
     const first = await serve(data)
@@ -107,15 +141,11 @@ describe('the tree', () => {
     const before = await inventoryOf(first.url)
     await first.close()
     await rm(join(repositories(data), 'app/_manifests/tags/v1'), { recursive: true })
-    const clock = { now: () => new Date() }
-    const { storage, store } = openStores({ configuration: configurationFor(data), clock })
-    const none = () => {}
-    const log = { debug: none, info: none, warn: none, error: none }
-    const bootedAt = new Date(Date.now() + 1000) // the machine has started since
-    const volume = createVolume({ storage, store, log, clock, bootedAt, follow: true })
-    volume.start()
+    const { storage, store, openVolume } = await openParts(data)
+    const volume = openVolume(storage, new Date(Date.now() + 1000)) // the machine has started since
+    await volume.begin()
     assert.equal(await volume.passed(), true)
-    await volume.stop()
+    await volume.end()
     await store.close()
     assert.deepEqual(await check(data), [])
     const { url, close } = await serve(data)
@@ -191,7 +221,7 @@ describe('holdfast reindex', () => {
   })
 
   async function factsOf(data: string) {
-    const { store } = openStores({ configuration: configurationFor(data), clock: { now: () => new Date() } })
+    const { store } = await openStores({ configuration: configurationFor(data), clock: { now: () => new Date() } })
     const facts = [await store.volume.of('app'), await store.volume.of('team/multi')]
     const history = await store.tags.history('app', 'moving')
     await store.close()

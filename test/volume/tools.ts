@@ -35,7 +35,7 @@ function logTo(lines: string[]) {
 /** The registry in this process, on any port. */
 export async function serve(data: string, change?: (configuration: Configuration) => void): Promise<Serving> {
   const logged: string[] = []
-  const app = createApp({ configuration: configurationFor(data, change), log: logTo(logged), clock })
+  const app = await createApp({ configuration: configurationFor(data, change), log: logTo(logged), clock })
   const { address } = await app.listen()
   const port = 'port' in address ? address.port : 0
   return { url: `http://127.0.0.1:${port}`, logged, close: () => app.close(0) }
@@ -43,7 +43,7 @@ export async function serve(data: string, change?: (configuration: Configuration
 
 /** What `holdfast fsck` finds. */
 export async function check(data: string, repair = false): Promise<Finding[]> {
-  const { storage, store } = openStores({ configuration: configurationFor(data), clock })
+  const { storage, store } = await openStores({ configuration: configurationFor(data), clock })
   const findings: Finding[] = []
   try {
     const onFinding = (finding: Finding) => void findings.push(finding)

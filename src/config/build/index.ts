@@ -38,6 +38,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
       },
       followTree: holdfast.storage.followtree,
     },
+    databaseUrl: holdfast.database.url,
     auth: buildAuth(build),
     health: buildHealth(build),
     notifications: {

@@ -1,4 +1,4 @@
-import { booleanKind, integerKind, networkKind, patternKind, textKind, wordKind } from '../kinds.ts'
+import { booleanKind, databaseKind, integerKind, networkKind, patternKind, textKind, wordKind } from '../kinds.ts'
 import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
@@ -63,6 +63,13 @@ const holdfast = section(
           'Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed; nobody by default.',
           key(networkKind, 'An address or a network.'),
         ),
+      },
+      { strict: true },
+    ),
+    database: section(
+      'Where the facts about images are kept: in SQLite beside them, or elsewhere.',
+      {
+        url: key(databaseKind, 'A database of its own in PostgreSQL 15 or newer.', { secret: true }),
       },
       { strict: true },
     ),

@@ -21,7 +21,7 @@ async function start(path: string, data: string) {
   configuration.storage.root = data
   configuration.http.address = { host: '127.0.0.1', port: 0 }
   configuration.auth = { kind: 'htpasswd', realm: 'the "realm"', path }
-  const app = createApp({ configuration, log, clock: { now: () => new Date(time) } })
+  const app = await createApp({ configuration, log, clock: { now: () => new Date(time) } })
   const { address } = await app.listen()
   const port = 'port' in address ? address.port : 0
   const get = (authorization?: string, url = '/v2/') =>

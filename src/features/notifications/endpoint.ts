@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NotificationEndpoint } from '../../config/configuration.ts'
+import { http } from '../../platform/http.ts'
 import type { Log } from '../../platform/log.ts'
 import { send } from '../../platform/send.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
@@ -37,6 +37,7 @@ export function createEndpoint(options: EndpointOptions) {
   const stopping = new AbortController()
   let wake = Promise.withResolvers<void>()
   let failures = 0
+  let isReading = true
   let done: number
   let stored: number
 
@@ -47,25 +48,35 @@ export function createEndpoint(options: EndpointOptions) {
     done = stored = known?.sequence ?? last
     counts?.pending([endpoint.name], last - done)
     if (known === undefined) await metadata.cursors.set(cursor, done)
-    running = run().catch((error: unknown) => {
-      if (!stopping.signal.aborted) log.error('notification.failed', { endpoint: endpoint.name, error: String(error) })
-    })
+    running = run()
   }
   let running: Promise<void> = Promise.resolve()
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       wake = Promise.withResolvers()
-      const events = await metadata.events.after(done, pageSize)
-      for (const event of events) {
-        await tell(event)
-        if (stopping.signal.aborted) return
-        done = event.sequence
-        counts?.pending([endpoint.name], -1)
+      try {
+        if (!(await tellPage())) await wake.promise
+        isReading = true
+      } catch (error) {
+        if (isReading) log.error('notification.failed', { endpoint: endpoint.name, error: String(error) })
+        isReading = false // the database is away: nothing is lost, and the log need hear of it only once
+        await sleep(Math.max(1000, endpoint.backoffMs), undefined, { signal: stopping.signal }).catch(() => {})
       }
-      await keepPlace()
-      if (events.length === 0) await wake.promise
     }
+  }
+
+  /** Tells of the next events; false when there are none. */
+  async function tellPage(): Promise<boolean> {
+    const events = await metadata.events.after(done, pageSize)
+    for (const event of events) {
+      await tell(event)
+      if (stopping.signal.aborted) return true
+      done = event.sequence
+      counts?.pending([endpoint.name], -1)
+    }
+    await keepPlace()
+    return events.length > 0
   }
 
   /** Once a page, not once an event: what a crash makes us tell again has the same ids. */
@@ -99,7 +110,7 @@ export function createEndpoint(options: EndpointOptions) {
       const headers = { ...endpoint.headers, 'Content-Type': contentType }
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(endpoint.timeoutMs)])
       const status = await send(endpoint.url, { method: 'POST', headers, body, signal })
-      counts?.status([`${status} ${STATUS_CODES[status] ?? ''}`, endpoint.name])
+      counts?.status([`${status} ${http.STATUS_CODES[status] ?? ''}`, endpoint.name])
       if (status < 200 || status >= 400) throw new NotTaken(`status ${status}`)
       if (failures >= endpoint.threshold) log.info('notification.recovered', { endpoint: endpoint.name })
       failures = 0
@@ -127,7 +138,10 @@ export function createEndpoint(options: EndpointOptions) {
       stopping.abort()
       wake.resolve()
       await running
-      await keepPlace()
+      // Without its place it is told again, under the same ids.
+      await keepPlace().catch((error: unknown) =>
+        log.error('notification.failed', { endpoint: endpoint.name, error: String(error) }),
+      )
     },
   }
 }

@@ -102,7 +102,7 @@ describe('notifications', () => {
     configuration.http.address = { host: '127.0.0.1', port: 0 }
     configuration.notifications.endpoints = endpoints
     change(configuration)
-    const app = createApp({ configuration, log })
+    const app = await createApp({ configuration, log })
     const { address, debug } = await app.listen()
     const port = 'port' in address ? address.port : 0
     const url = `http://127.0.0.1:${port}`

@@ -29,9 +29,21 @@ export function notifications({ configuration, metadata, log, clock }: Platform,
     const isFirst = endpoints.findIndex((other) => other.name === name) === index
     return `notifications:${name}${isFirst ? '' : ` ${index}`}`
   })
-  const running = endpoints.map((endpoint, index) =>
-    createEndpoint({ endpoint, cursor: cursors[index]!, contentType, metadata, lookups, source, log, clock, counts }),
-  )
+  let running: ReturnType<typeof createEndpoint>[] = []
+
+  /** Reads the log for every endpoint, each from where it stopped. */
+  async function begin(): Promise<void> {
+    for (const name of await metadata.cursors.names())
+      if (name.startsWith('notifications:') && !cursors.includes(name)) await metadata.cursors.delete(name)
+    running = endpoints.map((endpoint, index) =>
+      createEndpoint({ endpoint, cursor: cursors[index]!, contentType, metadata, lookups, source, log, clock, counts }),
+    )
+    for (const endpoint of running) await endpoint.start()
+  }
+  async function end(): Promise<void> {
+    await Promise.all(running.map((endpoint) => endpoint.stop()))
+    running = []
+  }
 
   async function referencesOf(repository: string, digest: string): Promise<unknown[]> {
     const manifest = await metadata.manifests.find(repository, { digest: digest as Digest })
@@ -48,14 +60,16 @@ export function notifications({ configuration, metadata, log, clock }: Platform,
     gathering = undefined
     const gathered = pulls
     pulls = []
-    if (gathered.length > 0) await metadata.events.record(gathered)
+    try {
+      if (gathered.length > 0) await metadata.events.record(gathered)
+    } catch (error) {
+      log.error('pulls.not-recorded', { error: String(error) })
+    }
   }
 
   function onPull(pull: Happening, actor: Actor): void {
     pulls.push({ ...pull, actor })
-    gathering ??= setTimeout(() => {
-      recordPulls().catch((error: unknown) => log.error('pulls.not-recorded', { error: String(error) }))
-    }, gatherMs)
+    gathering ??= setTimeout(() => void recordPulls(), gatherMs)
   }
 
   const wantsPulls = endpoints.some(({ ignore }) => !ignore.actions.includes('pull'))
@@ -63,14 +77,7 @@ export function notifications({ configuration, metadata, log, clock }: Platform,
     name: 'notifications',
     ...(wantsPulls && { onPull }),
     onEvents: (events) => running.forEach((endpoint) => endpoint.wake(events.length)),
-    async start() {
-      for (const name of await metadata.cursors.names())
-        if (name.startsWith('notifications:') && !cursors.includes(name)) await metadata.cursors.delete(name)
-      for (const endpoint of running) await endpoint.start()
-    },
-    async stop() {
-      await recordPulls()
-      await Promise.all(running.map((endpoint) => endpoint.stop()))
-    },
+    duty: { begin, end },
+    stop: recordPulls,
   }
 }

@@ -1,6 +1,6 @@
-import { Writable } from 'node:stream'
-import { algorithmOf, createDigester, type Digest } from '../../oci/digest.ts'
-import { blobPath } from '../../registry/paths.ts'
+import { algorithmOf, type Digest } from '../../oci/digest.ts'
+import { blobPath, quarantinePath } from '../../registry/paths.ts'
+import { storedDigest } from '../../registry/stored-digest.ts'
 import type { Feature, Platform } from '../feature.ts'
 
 const day = 86_400_000
@@ -53,47 +53,19 @@ export function scrub({ configuration, storage, metadata, clock, log }: Platform
   }
 
   async function check(digest: Digest, size: number, signal: AbortSignal): Promise<void> {
-    const whole = await isWhole(blobPath(digest), digest, size, signal)
-    if (whole === undefined) return log.error('blob.missing', { digest, size })
-    if (whole || signal.aborted) return
+    const pace = (next: (error?: Error | null) => void) =>
+      setTimeout(next, pauseMs, signal.aborted ? new Error('stopped') : null)
+    const found = await storedDigest(storage, blobPath(digest), algorithmOf(digest), pace)
+    if (!found) return log.error('blob.missing', { digest, size })
+    if (found === digest || signal.aborted) return
     await storage.publish(blobPath(digest), quarantinePath(digest))
     // A push may have brought good bytes in between: they go back to their place.
-    if (await isWhole(quarantinePath(digest), digest, size, new AbortController().signal))
+    if ((await storedDigest(storage, quarantinePath(digest), algorithmOf(digest))) === digest)
       return storage.publish(quarantinePath(digest), blobPath(digest))
     log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
   }
 
-  /** Undefined when there is nothing. */
-  async function isWhole(
-    path: string,
-    digest: Digest,
-    size: number,
-    signal: AbortSignal,
-  ): Promise<boolean | undefined> {
-    const content = await storage.open(path)
-    if (!content) return undefined
-    const digester = createDigester(algorithmOf(digest))
-    const sink = new Writable({
-      write(chunk: Buffer, _encoding, next) {
-        digester.update(chunk)
-        if (signal.aborted) sink.destroy()
-        setTimeout(next, pauseMs)
-      },
-    })
-    try {
-      if (content.size === size && size > 0) await content.sendTo(sink, { first: 0, last: size - 1 })
-      return content.size === size && digester.digest() === digest
-    } finally {
-      await content.close()
-    }
-  }
-
   return { name: 'scrub', jobs: configuration.storage.objects ? [] : [{ name: 'scrub', everySeconds, run }] }
-}
-
-/** Where bytes go that are not what their name says. */
-function quarantinePath(digest: Digest): string {
-  return `holdfast/quarantine/${digest}`
 }
 
 /** Where in the order of digests a moment of the day lies. */

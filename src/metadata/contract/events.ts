@@ -106,32 +106,43 @@ export function testEventsAndJobs({ store, reopen, commitBlob, push, eventsOf, p
 
   describe('a job', () => {
     it('is claimed by one at a time', async () => {
-      const claims = await Promise.all(Array.from({ length: 5 }, () => store().jobs.claim('one', 60)))
+      const claims = await Promise.all([1, 2, 3, 4, 5].map((node) => store().jobs.claim('one', `node ${node}`, 60)))
       assert.deepEqual(claims.toSorted(), [false, false, false, false, true])
     })
 
     it('is free again when its lease runs out', async () => {
-      assert.equal(await store().jobs.claim('lease', 60), true)
+      assert.equal(await store().jobs.claim('lease', 'me', 60), true)
       passSeconds(59)
-      assert.equal(await store().jobs.claim('lease', 60), false)
+      assert.equal(await store().jobs.claim('lease', 'another', 60), false)
       passSeconds(1)
-      assert.equal(await store().jobs.claim('lease', 60), true)
+      assert.equal(await store().jobs.claim('lease', 'another', 60), true)
+    })
+
+    it('is held for longer by who holds it, and given back by nobody else', async () => {
+      assert.equal(await store().jobs.claim('longer', 'me', 60), true)
+      passSeconds(59)
+      assert.equal(await store().jobs.claim('longer', 'me', 60), true)
+      passSeconds(59)
+      await store().jobs.release('longer', 'another', 0)
+      assert.equal(await store().jobs.claim('longer', 'another', 60), false)
+      await store().jobs.release('longer', 'me', 0)
+      assert.equal(await store().jobs.claim('longer', 'another', 60), true)
     })
 
     it('is due again some time after it was given back, also after the store was opened again', async () => {
-      assert.equal(await store().jobs.claim('due', 3600), true)
-      await store().jobs.release('due', 100)
-      assert.equal(await store().jobs.claim('due', 3600), false)
+      assert.equal(await store().jobs.claim('due', 'me', 3600), true)
+      await store().jobs.release('due', 'me', 100)
+      assert.equal(await store().jobs.claim('due', 'me', 3600), false)
       await reopen()
       passSeconds(99)
-      assert.equal(await store().jobs.claim('due', 3600), false)
+      assert.equal(await store().jobs.claim('due', 'me', 3600), false)
       passSeconds(1)
-      assert.equal(await store().jobs.claim('due', 3600), true)
+      assert.equal(await store().jobs.claim('due', 'me', 3600), true)
     })
 
     it('does not wait for another', async () => {
-      assert.equal(await store().jobs.claim('this', 60), true)
-      assert.equal(await store().jobs.claim('that', 60), true)
+      assert.equal(await store().jobs.claim('this', 'me', 60), true)
+      assert.equal(await store().jobs.claim('that', 'me', 60), true)
     })
   })
 }

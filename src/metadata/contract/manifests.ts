@@ -295,4 +295,24 @@ export function testManifests({ store, reopen, commitBlob, eventsOf, push, now }
       assert.deepEqual(await list(own), { found: [], next: undefined })
     })
   })
+
+  describe('any text', () => {
+    const odd = ['\0', 'a\0b', '\u{1F600}', "'; drop table tag; --", '%', '\\', '{"a",NULL}']
+    it('is borne where something is looked for', async () => {
+      const subject = digestOf(Buffer.from('odd'))
+      for (const [i, artifactType] of odd.entries())
+        await push(
+          pushOf('odd/a', `odd ${i}`, { tags: ['v1'], subject, artifactType, annotations: { [artifactType]: 'x' } }),
+        )
+      for (const text of odd) {
+        assert.ok(await store().tags.list('odd/a', { limit: 9, last: text }))
+        assert.ok(await store().repositories.list({ limit: 9, last: text }))
+        assert.equal(await store().uploads.find(text), undefined)
+        const page = { limit: 9, bytes: 1e6 }
+        const { descriptors } = await store().manifests.referrers('odd/a', subject, [text, 'other'], page)
+        const found = JSON.parse(`[${descriptors}]`) as { artifactType: string; annotations: object }[]
+        assert.deepEqual([found.length, found[0]?.artifactType, found[0]?.annotations], [1, text, { [text]: 'x' }])
+      }
+    })
+  })
 }

@@ -53,9 +53,19 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
       assert.equal((await store().volume.of('taken/b')).manifests.get(before)?.pushedAt, pushedAt)
     })
 
+    it('is not when something happened in the repository since somebody looked', async () => {
+      const since = await store().volume.lastEvent()
+      const one = found({ manifests: [manifest('looked at')] })
+      await push(pushOf('taken/elsewhere', 'elsewhere'))
+      assert.equal(await store().volume.takeIn('taken/c', one, since), true)
+      await push(pushOf('taken/c', 'meanwhile'))
+      assert.equal(await store().volume.takeIn('taken/c', found({ manifests: [manifest('too late')] }), since), false)
+      assert.equal((await store().volume.of('taken/c')).manifests.size, 2)
+    })
+
     it('names the repositories that hold anything', async () => {
       await store().volume.takeIn('taken/empty', found({}))
-      const names = store().volume.repositories()
+      const names = await store().volume.repositories()
       assert.ok(names.includes('taken/a') && !names.includes('taken/empty'))
       assert.deepEqual(names, names.toSorted())
     })
@@ -65,7 +75,7 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
     it('is forgotten everywhere, with an event for each repository', async () => {
       const digest = await commitBlob('dropped/a', 'dropped')
       await store().blobs.mount({ repository: 'dropped/b', digest, from: 'dropped/a' }, actor)
-      const since = store().volume.lastEvent()
+      const since = await store().volume.lastEvent()
       const events = await eventsOf(async () => {
         assert.equal(await store().volume.dropBlob(digest, since), true)
       })
@@ -77,7 +87,7 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
     })
 
     it('is kept when it was pushed since somebody looked', async () => {
-      const since = store().volume.lastEvent()
+      const since = await store().volume.lastEvent()
       const digest = await commitBlob('dropped/c', 'pushed again')
       assert.equal(await store().volume.dropBlob(digest, since), false)
       assert.ok(await store().blobs.find('dropped/c', digest))
@@ -95,14 +105,14 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
       passSeconds(60)
       const moment = now()
       await commitBlob('last/a', 'last')
-      const last = store().volume.lastEvent()
+      const last = await store().volume.lastEvent()
       assert.equal((await store().events.after(last - 1, 5)).length, 1)
-      assert.ok(store().volume.lastEventBefore(moment) < last)
+      assert.ok((await store().volume.lastEventBefore(moment)) < last)
       passSeconds(1)
-      assert.equal(store().volume.lastEventBefore(now()), last)
+      assert.equal(await store().volume.lastEventBefore(now()), last)
       await store().events.deleteBefore(now())
-      assert.equal(store().volume.lastEvent(), last)
-      assert.equal(store().volume.lastEventBefore(now()), 0)
+      assert.equal(await store().volume.lastEvent(), last)
+      assert.equal(await store().volume.lastEventBefore(now()), 0)
     })
   })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { it } from 'node:test'
 import { testMetadataStore } from '../contract.ts'
 import { createSqliteStore } from './store.ts'
@@ -11,6 +12,21 @@ testMetadataStore('SQLite', async (clock) => {
   let store = createSqliteStore({ folder, clock })
   const reopen = async () => (await store.close(), (store = createSqliteStore({ folder, clock })))
   return { store, reopen, dispose: async () => (await store.close(), rm(folder, { recursive: true })) }
+})
+
+it('knows the last event of an older database that forgot it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  const clock = { now: () => new Date() }
+  await createSqliteStore({ folder, clock }).close()
+  const older = new DatabaseSync(join(folder, 'holdfast.db'))
+  older.exec("insert into event (sequence, at, body) values (41, 0, '{}'), (42, 0, '{}'); delete from event")
+  older.exec('alter table job drop column holder; drop table upload_state; pragma user_version = 2')
+  older.close()
+  const store = createSqliteStore({ folder, clock })
+  assert.equal(await store.events.last(), 42)
+  assert.deepEqual(await store.events.after(0, 10), [])
+  await store.close()
+  await rm(folder, { recursive: true })
 })
 
 it('lets only one process have a folder', async () => {

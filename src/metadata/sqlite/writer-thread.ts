@@ -1,7 +1,9 @@
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
-import { createCommands } from './commands.ts'
+import { createCommands } from '../sql/commands.ts'
+import { type Row, type Statement, type Steps, takeSteps } from '../sql/statement.ts'
+import { createExecute, dialect } from './dialect.ts'
 import type { Batch, BatchResult, CommandResult } from './writer.ts'
 
 // The one thread that writes. A batch of commands is one transaction and one fsync; each command is a savepoint of its own,
@@ -11,14 +13,19 @@ database.exec(
   'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma journal_size_limit = 67108864',
 )
 let events: RegistryEvent[] = []
-const commands = createCommands(database, (event) => events.push(event))
+const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>
+const executeAny = createExecute(database)
+
+function execute(statement: Statement): Row[] {
+  if (statement.events) events.push(...statement.events)
+  return executeAny(statement)
+}
 
 function runOne(name: string, args: unknown[]): CommandResult {
   const before = events.length
   database.exec('savepoint command')
   try {
-    const command = commands[name as keyof typeof commands] as (...args: unknown[]) => unknown
-    const value = command(...args)
+    const value = takeSteps(commands[name]!(...args), execute)
     database.exec('release command')
     return { value }
   } catch (error) {

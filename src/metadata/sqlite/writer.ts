@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
-import type { Commands } from './commands.ts'
+import type { Run } from '../sql/commands.ts'
 
 export type Batch = [name: string, args: unknown[]][]
 export type CommandResult = { value: unknown } | { error: { message: string; code?: string } }
@@ -15,12 +15,6 @@ interface Waiting {
   resolve(value: unknown): void
   reject(error: Error): void
 }
-
-/** Runs a command of `commands.ts`; resolves once it is durable. */
-export type Run = <Name extends keyof Commands>(
-  name: Name,
-  ...args: Parameters<Commands[Name]>
-) => Promise<ReturnType<Commands[Name]>>
 
 /**
  * The way to the thread that writes. Commands that come while a batch is being committed go together in the next one, so the

@@ -111,10 +111,10 @@ export interface MetadataStore {
     names(): Promise<string[]>
   }
   jobs: {
-    /** Takes the job for `leaseSeconds` if it is due and nobody holds it. */
-    claim(name: string, leaseSeconds: number): Promise<boolean>
-    /** Gives the job back; it is due again after `seconds`. */
-    release(name: string, seconds: number): Promise<void>
+    /** Takes the job for `leaseSeconds` if it is due and nobody else holds it; who holds it does so for longer. */
+    claim(name: string, holder: string, leaseSeconds: number): Promise<boolean>
+    /** Gives the job back, unless another holds it by now; it is due again after `seconds`. */
+    release(name: string, holder: string, seconds: number): Promise<void>
   }
   close(): Promise<void>
 }

@@ -1,26 +1,24 @@
-import type { StorageDriver } from '../../registry/ports/storage.ts'
 import type { AzureOptions } from './azure/client.ts'
-import { createObjectStorage, type ObjectStorageOptions } from './driver.ts'
 import type { S3Options } from './s3/client.ts'
 import type { ObjectStore } from './store.ts'
 
-export type Objects = { partSize: number } & (({ kind: 's3' } & S3Options) | ({ kind: 'azure' } & AzureOptions))
+export { createObjectStorage } from './driver.ts'
 
-interface Options extends Omit<ObjectStorageOptions, 'store' | 'partSize'> {
-  objects: Objects
+type Objects = ({ kind: 's3' } & S3Options) | ({ kind: 'azure' } & AzureOptions)
+
+interface Deps {
   clock: { now(): Date }
+  id(): string
 }
 
-/** The driver for a configured store, and a way to find out whether that can be used. */
-export async function openObjectStorage({
-  objects,
-  ...options
-}: Options): Promise<{ driver: StorageDriver; check(): Promise<void> }> {
-  const store = await clientOf(objects, options)
-  return { driver: createObjectStorage({ ...options, store, partSize: objects.partSize }), check: store.check }
+/** The client of a configured store. @throws Error that says what to do when that cannot be used */
+export async function openObjects(objects: Objects, deps: Deps): Promise<ObjectStore> {
+  const store = await clientOf(objects, deps)
+  await store.check()
+  return store
 }
 
-async function clientOf(objects: Objects, deps: Pick<Options, 'clock' | 'id'>): Promise<ObjectStore> {
+async function clientOf(objects: Objects, deps: Deps): Promise<ObjectStore> {
   switch (objects.kind) {
     case 's3':
       return (await import('./s3/client.ts')).createS3(objects)

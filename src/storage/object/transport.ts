@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
-import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request as plain, type RequestOptions } from 'node:http'
-import { Agent as TlsAgent, request as secure } from 'node:https'
+import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
+import { http, proxies } from '../../platform/http.ts'
 import { StoreError } from './store.ts'
 
 export interface Endpoint {
@@ -54,9 +54,12 @@ export interface SendOptions {
 /** Sends requests to a store over connections that stay open, again when that may help. */
 export function createTransport({ skipVerify, ...given }: { skipVerify: boolean } & Partial<Patience>) {
   const { idleMs, slowMs, attempts, pauseMs, random } = { ...patience, ...given }
+  const https = process.getBuiltinModule('node:https')
+  // The operator's proxy, as for webhooks.
+  const settings = { keepAlive: true, maxFreeSockets: 64, proxyEnv: proxies() }
   const agents = {
-    'http:': new Agent({ keepAlive: true, maxFreeSockets: 64 }),
-    'https:': new TlsAgent({ keepAlive: true, maxFreeSockets: 64, rejectUnauthorized: !skipVerify }),
+    'http:': new http.Agent(settings),
+    'https:': new https.Agent({ ...settings, rejectUnauthorized: !skipVerify }),
   }
 
   function sendOnce(request: StoreRequest, idle: number): Promise<IncomingMessage> {
@@ -64,7 +67,7 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     const { protocol, hostname, port } = endpoint
     const options: RequestOptions = { protocol, hostname, port, method, path, headers, agent: agents[protocol] }
     return new Promise((resolve, reject) => {
-      const sent = (protocol === 'https:' ? secure : plain)(options, (answer) => {
+      const sent = (protocol === 'https:' ? https : http).request(options, (answer) => {
         answer.on('error', () => undefined) // whoever reads it is told as well
         resolve(answer)
       })

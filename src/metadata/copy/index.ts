@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { nameOf } from '../postgres/name.ts'
+import { type Copied, copyTables, type Source, type Target } from './copy.ts'
+
+/** Where facts are: in PostgreSQL, in the folder of a registry's SQLite, or in a file of its own, such as a backup. */
+export type Place = { url: string } | { folder: string } | { file: string }
+
+/**
+ * Copies all facts from one place to another that has none, and compares what arrived. Nothing is left where it fails. With
+ * `online` the source may be in use, and what is copied is how it stood at one moment.
+ * @throws Error in one line that says what to do
+ */
+export async function copyDatabase(from: Place, to: Place, { online }: { online: boolean }): Promise<Copied[]> {
+  return withSource(from, online, (source) =>
+    withTarget(to, (target) =>
+      copyTables(source, target).catch((error: Error) => {
+        throw new Error(`Cannot copy to ${nameOfPlace(to)}: ${error.message}`, { cause: error })
+      }),
+    ),
+  )
+}
+
+// Each database is loaded only where it is used.
+async function withSource<Result>(place: Place, online: boolean, work: (source: Source) => Promise<Result>) {
+  if ('url' in place) return (await import('./postgres.ts')).fromPostgres(place.url, !online, work)
+  const { fromSqlite, withFolder } = await import('./sqlite.ts')
+  if ('file' in place) return fromSqlite(place.file, work)
+  if (online) return fromSqlite(fileIn(place.folder), work)
+  return withFolder(place.folder, (file) => fromSqlite(file, work))
+}
+
+async function withTarget<Result>(place: Place, work: (target: Target) => Promise<Result>) {
+  if ('url' in place) return (await import('./postgres.ts')).intoPostgres(place.url, work)
+  const { intoSqlite, withFolder } = await import('./sqlite.ts')
+  return 'file' in place ? intoSqlite(place.file, work) : withFolder(place.folder, (file) => intoSqlite(file, work))
+}
+
+const fileIn = (folder: string) => join(folder, 'holdfast.db')
+
+/** The place as it may be told: without a password. */
+export function nameOfPlace(place: Place): string {
+  if ('file' in place) return place.file
+  return 'folder' in place ? fileIn(place.folder) : nameOf(place.url)
+}

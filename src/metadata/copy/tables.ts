@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { type Row, sql, type Statement } from '../sql/statement.ts'
+
+export type ColumnType = 'text' | 'integer' | 'bytes'
+
+export interface Table {
+  name: string
+  columns: Record<string, ColumnType>
+  /** The columns that rows are ordered by; no two have the same. */
+  key: string[]
+  /** How many rows are held at a time: some hold megabytes each. */
+  page: number
+}
+
+const [text, integer, bytes] = ['text', 'integer', 'bytes'] as const
+const [small, large] = [1000, 20]
+
+/** All that the present schema keeps, in an order in which it can be put in. */
+export const tables: Table[] = [
+  { name: 'repository', columns: { id: integer, name: text }, key: ['id'], page: small },
+  { name: 'blob', columns: { digest: text, size: integer, stored_at: integer }, key: ['digest'], page: small },
+  {
+    name: 'blob_link',
+    columns: { repository_id: integer, digest: text },
+    key: ['repository_id', 'digest'],
+    page: small,
+  },
+  {
+    name: 'manifest',
+    columns: {
+      id: integer,
+      repository_id: integer,
+      digest: text,
+      media_type: text,
+      subject: text,
+      pushed_at: integer,
+      content: bytes,
+      last_pulled_at: integer,
+    },
+    key: ['id'],
+    page: large,
+  },
+  {
+    name: 'referrer',
+    columns: { repository_id: integer, subject: text, digest: text, artifact_type: text, descriptor: text },
+    key: ['repository_id', 'subject', 'digest'],
+    page: large,
+  },
+  {
+    name: 'tag',
+    columns: { repository_id: integer, name: text, digest: text, moved_at: integer },
+    key: ['repository_id', 'name'],
+    page: small,
+  },
+  {
+    name: 'tag_history',
+    columns: { repository_id: integer, name: text, digest: text, at: integer },
+    key: ['repository_id', 'name', 'digest'],
+    page: small,
+  },
+  {
+    name: 'upload',
+    columns: { id: text, repository: text, algorithm: text, started_at: integer },
+    key: ['id'],
+    page: small,
+  },
+  {
+    name: 'upload_state',
+    columns: { path: text, version: integer, changed_at: integer, state: text },
+    key: ['path'],
+    page: large,
+  },
+  { name: 'event', columns: { sequence: integer, at: integer, body: text }, key: ['sequence'], page: small },
+  { name: 'cursor', columns: { name: text, sequence: integer, moved_at: integer }, key: ['name'], page: small },
+  {
+    name: 'job',
+    columns: { name: text, due_at: integer, leased_until: integer, holder: text },
+    key: ['name'],
+    page: small,
+  },
+]
+
+/** The next rows after `last`, the first ones without it. */
+export function pageOf({ name, columns, key, page }: Table, last: Row | undefined): Statement {
+  const from = `select ${Object.keys(columns).join(', ')} from ${name}`
+  const order = `order by ${key.join(', ')} limit ${page}`
+  if (!last) return sql(`${from} ${order}`)
+  const place = key.map((_, index) => `?${index + 1}`).join(', ')
+  return sql(`${from} where (${key.join(', ')}) > (${place}) ${order}`, ...key.map((column) => last[column] as string))
+}
+
+/** A digest of rows that is the same whichever database they come from. */
+export function createRowDigest({ columns }: Table) {
+  const digest = createHash('sha256')
+  return {
+    update(rows: Row[]): void {
+      for (const row of rows) {
+        for (const column of Object.keys(columns)) {
+          const value = row[column]
+          // Texts as PostgreSQL has them: it cannot hold the character 0.
+          if (!(value instanceof Uint8Array)) digest.update(JSON.stringify(value).replaceAll('\\u0000', '\\u0001'))
+          else digest.update(`${value.length}:`).update(value)
+          digest.update(',')
+        }
+        digest.update('\n')
+      }
+    },
+    digest: () => digest.digest('hex'),
+  }
+}

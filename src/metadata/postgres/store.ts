@@ -1,0 +1,89 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { RegistryEvent } from '../../registry/ports/events.ts'
+import type { MetadataStore, StoredManifest } from '../../registry/ports/metadata.ts'
+import { createByteCache } from '../byte-cache.ts'
+import { createCommands, type Run } from '../sql/commands.ts'
+import { createReads, manifestOf } from '../sql/reads.ts'
+import type { Steps } from '../sql/statement.ts'
+import { createSqlStore, type SqlStore } from '../sql/store.ts'
+import { createConnections } from './connections.ts'
+import { dialect } from './dialect.ts'
+import { createHearing } from './hearing.ts'
+import { openDatabase } from './open.ts'
+
+interface PostgresOptions {
+  /** `postgres://USER:PASSWORD@HOST:PORT/DATABASE` */
+  url: string
+  clock: { now(): Date }
+  /** Told about events of this node right after their commit; what must not be missed is read from the log instead. */
+  onEvents?: (events: RegistryEvent[]) => void
+  /** Told how long each transaction took, from its commands to its being on the disk. */
+  onCommit?: ((seconds: number) => void) | undefined
+}
+
+const manifestCacheBytes = 16 << 20
+const tagCacheBytes = 4 << 20
+
+/**
+ * Facts in PostgreSQL, which other nodes write as well: nothing is taken from memory unless the query just said that it still
+ * holds. What one writer thread excludes in SQLite locks exclude here (`dialect.ts`).
+ * @throws Error in one line when the server or the database will not do
+ */
+export async function createPostgresStore(options: PostgresOptions): Promise<SqlStore> {
+  const { url, clock, onEvents = () => undefined, onCommit } = options
+  const connections = createConnections(url)
+  await openDatabase(connections, url).catch(async (error: unknown) => {
+    await connections.close()
+    throw error
+  })
+  const hearing = createHearing(connections, onEvents)
+  const reads = createReads(dialect)
+  const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>
+
+  async function run(name: string, ...args: unknown[]): Promise<unknown> {
+    const begun = performance.now()
+    const { value, events } = await connections.transact(() => commands[name]!(...args))
+    onCommit?.((performance.now() - begun) / 1000)
+    hearing.tell(events)
+    return value
+  }
+
+  return createSqlStore({
+    reads,
+    read: connections.read,
+    run: run as Run,
+    clock,
+    findManifest: createFindManifest(connections.read, reads),
+    forget: () => {}, // nothing is believed without asking
+    async close() {
+      hearing.close()
+      await connections.close()
+    },
+  })
+}
+
+/**
+ * Manifests by one query each, which always says whether the repository has it, where the tag points and of what type it is.
+ * Only the bytes, which a digest names for ever, are kept here and then not asked for.
+ */
+function createFindManifest(
+  read: <Result>(steps: Steps<Result>) => Promise<Result>,
+  reads: ReturnType<typeof createReads>,
+): MetadataStore['manifests']['find'] {
+  const manifests = createByteCache<StoredManifest>(manifestCacheBytes)
+  const lastDigests = createByteCache<Digest>(tagCacheBytes)
+
+  return async (repository, reference) => {
+    const tag = 'tag' in reference ? `${repository}:${reference.tag}` : undefined
+    const likely = 'tag' in reference ? lastDigests.get(tag!) : reference.digest
+    const kept = likely && manifests.get(likely)
+    const row = await read(reads.manifest(repository, reference, kept?.digest ?? ''))
+    if (!row) return undefined
+    if (kept && row.content === null && row.media_type === kept.mediaType) return kept
+    const content = row.content === null ? kept!.content : row.content
+    const manifest = manifestOf({ ...row, content }, repository)
+    manifests.set(manifest.digest, manifest, manifest.content.length + 500)
+    if (tag !== undefined) lastDigests.set(tag, manifest.digest, 500)
+    return manifest
+  }
+}

@@ -1,0 +1,82 @@
+import type { Digest } from '../../oci/digest.ts'
+import { sql, type Steps } from './statement.ts'
+
+interface Referrer {
+  digest: Digest
+  mediaType: string
+  size: number
+  subject: Digest | undefined
+  artifactType: string | undefined
+  annotations: Record<string, string> | undefined
+}
+
+// The facts that a push and the take-over of a volume write alike, each inside the transaction of its command.
+
+/** Records the bytes of a blob, and that the repository holds it. */
+export function* hold(repositoryId: number, { digest, size }: { digest: Digest; size: number }, at: number) {
+  yield sql(
+    `insert into blob (digest, size, stored_at) values (?1, ?2, ?3)
+     on conflict (digest) do update set size = excluded.size where blob.size <> excluded.size`,
+    digest,
+    size,
+    at,
+  )
+  yield* link(repositoryId, digest)
+}
+
+/** Makes a blob that is there one of the repository's. */
+export function* link(repositoryId: number, digest: Digest): Steps<void> {
+  yield sql(
+    'insert into blob_link (repository_id, digest) values (?1, ?2) on conflict do nothing',
+    repositoryId,
+    digest,
+  )
+}
+
+/** Lists a manifest under its subject, if it has one. */
+export function* refer(repositoryId: number, { subject, ...descriptor }: Referrer): Steps<void> {
+  if (!subject) return
+  const { mediaType, digest, size, artifactType, annotations } = descriptor
+  yield sql(
+    `insert into referrer (repository_id, subject, digest, artifact_type, descriptor) values (?1, ?2, ?3, ?4, ?5)
+     on conflict (repository_id, subject, digest)
+     do update set artifact_type = excluded.artifact_type, descriptor = excluded.descriptor`,
+    repositoryId,
+    subject,
+    digest,
+    artifactType ?? null,
+    JSON.stringify({ mediaType, digest, size, artifactType, annotations }),
+  )
+}
+
+/** Points the tag there. Where it points now it says itself: its history is written when it moves on. */
+export function* tag(repositoryId: number, name: string, digest: Digest, at: number): Steps<void> {
+  yield sql(
+    `insert into tag_history (repository_id, name, digest, at)
+     select repository_id, name, digest, moved_at from tag where repository_id = ?1 and name = ?2 and digest <> ?3
+     on conflict (repository_id, name, digest) do update set at = excluded.at`,
+    repositoryId,
+    name,
+    digest,
+  )
+  yield sql(
+    `insert into tag (repository_id, name, digest, moved_at) values (?1, ?2, ?3, ?4)
+     on conflict (repository_id, name) do update set digest = excluded.digest, moved_at = excluded.moved_at`,
+    repositoryId,
+    name,
+    digest,
+    at,
+  )
+}
+
+/** Remembers where a tag pointed. */
+export function* remember(repositoryId: number, name: string, digest: Digest, at: number): Steps<void> {
+  yield sql(
+    `insert into tag_history (repository_id, name, digest, at) values (?1, ?2, ?3, ?4)
+     on conflict (repository_id, name, digest) do update set at = excluded.at`,
+    repositoryId,
+    name,
+    digest,
+    at,
+  )
+}

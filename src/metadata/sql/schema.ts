@@ -1,0 +1,139 @@
+/** How a database says what all schemas need. */
+export interface Words {
+  /** Types of columns. Texts are compared by their bytes. */
+  text: string
+  integer: string
+  bytes: string
+  /** A key that is counted up. */
+  id: string
+  /** The same that is never given out twice, and whatever else the order of events needs. */
+  sequence: string
+  /** What ends the definition of a table, and of one that lies in the order of its key. */
+  table: string
+  keyedTable: string
+  /** What recording events needs. */
+  recording: string
+  /** Brings the number of the last event that there was into the table, where it stood elsewhere. */
+  lastEvent: string
+}
+
+/** Each entry brings the database from its index to the next version; entries are only ever added. */
+const migrations: ((words: Words) => string)[] = [
+  ({ text, integer, bytes, id, sequence, table, keyedTable, recording }) => `
+  create table repository (
+    id ${id},
+    name ${text} not null unique
+  ) ${table};
+
+  -- bytes that lie in the storage, whole and durable
+  create table blob (
+    digest ${text} primary key,
+    size ${integer} not null,
+    stored_at ${integer} not null
+  ) ${keyedTable};
+
+  -- that a blob belongs to a repository
+  create table blob_link (
+    repository_id ${integer} not null references repository,
+    digest ${text} not null references blob,
+    primary key (repository_id, digest)
+  ) ${keyedTable};
+  create index blob_link_digest on blob_link (digest);
+
+  create table manifest (
+    id ${id},
+    repository_id ${integer} not null references repository,
+    digest ${text} not null,
+    media_type ${text} not null,
+    subject ${text},
+    pushed_at ${integer} not null,
+    content ${bytes} not null,
+    unique (repository_id, digest)
+  ) ${table};
+
+  -- manifests with a subject, as the referrers API lists them: a table of its own, so that a list is one run of pages
+  create table referrer (
+    repository_id ${integer} not null references repository,
+    subject ${text} not null,
+    digest ${text} not null,
+    artifact_type ${text},
+    descriptor ${text} not null,
+    primary key (repository_id, subject, digest)
+  ) ${keyedTable};
+
+  create table tag (
+    repository_id ${integer} not null references repository,
+    name ${text} not null,
+    digest ${text} not null,
+    moved_at ${integer} not null,
+    primary key (repository_id, name),
+    foreign key (repository_id, digest) references manifest (repository_id, digest)
+  ) ${keyedTable};
+  create index tag_digest on tag (repository_id, digest);
+
+  create table upload (
+    id ${text} primary key,
+    repository ${text} not null,
+    algorithm ${text} not null,
+    started_at ${integer} not null
+  ) ${keyedTable};
+
+  create table event (
+    sequence ${sequence},
+    at ${integer} not null,
+    body ${text} not null
+  ) ${table};
+  create index event_at on event (at);
+  ${recording}
+
+  create table job (
+    name ${text} primary key,
+    due_at ${integer} not null,
+    leased_until ${integer} not null
+  ) ${keyedTable};
+  `,
+  ({ text, integer, keyedTable }) => `
+  -- how far readers of the event log have come
+  create table cursor (
+    name ${text} primary key,
+    sequence ${integer} not null,
+    moved_at ${integer} not null
+  ) ${keyedTable};
+
+  -- every digest a tag pointed to since it was last deleted, and when it last began
+  create table tag_history (
+    repository_id ${integer} not null references repository,
+    name ${text} not null,
+    digest ${text} not null,
+    at ${integer} not null,
+    primary key (repository_id, name, digest)
+  ) ${keyedTable};
+  insert into tag_history select repository_id, name, digest, moved_at from tag;
+
+  alter table manifest add column last_pulled_at ${integer};
+  `,
+  // From here on the last event stays, without a body when it is forgotten: its number must not be.
+  ({ lastEvent }) => lastEvent,
+  ({ text }) => `alter table job add column holder ${text} not null default '';`,
+  ({ text, integer, keyedTable }) => `
+  -- what a storage remembers of content that is on its way in, as a text of its own
+  create table upload_state (
+    path ${text} primary key,
+    version ${integer} not null,
+    changed_at ${integer} not null,
+    state ${text} not null
+  ) ${keyedTable};
+  `,
+]
+
+export const schemaVersion = migrations.length
+
+/**
+ * The statements that bring a database from its version to the next ones, a text each.
+ * @throws Error when a newer Holdfast wrote it
+ */
+export function migrationsFrom(version: number, words: Words): string[] {
+  if (version > schemaVersion)
+    throw new Error(`it has version ${version}, this Holdfast knows up to ${schemaVersion}; use a newer one`)
+  return migrations.slice(version).map((migration) => migration(words))
+}

@@ -1,0 +1,91 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { UploadStates } from '../upload-states.ts'
+import type { VolumeFacts } from '../volume-facts.ts'
+import type { Run } from './commands.ts'
+import type { createReads } from './reads.ts'
+import type { Steps } from './statement.ts'
+import { createUploadStates } from './upload-states.ts'
+import { createVolumeFacts } from './volume-facts.ts'
+
+export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates }
+
+interface Deps {
+  reads: ReturnType<typeof createReads>
+  /** Takes the steps of a read. */
+  read<Result>(steps: Steps<Result>): Result | Promise<Result>
+  run: Run
+  clock: { now(): Date }
+  findManifest: MetadataStore['manifests']['find']
+  /** Called when this changed, before whoever changed it is told: for what is kept in memory. */
+  forget(repository: string, digest: Digest | undefined, tags: string[]): void
+  close(): Promise<void>
+}
+
+/** The port over a database that takes steps: what both databases share. */
+export function createSqlStore({ reads, read, run, clock, findManifest, forget, close }: Deps): SqlStore {
+  const now = () => clock.now().getTime()
+  return {
+    repositories: {
+      list: async (page) => read(reads.repositories(page)),
+    },
+    blobs: {
+      find: async (repository, digest) => read(reads.blob(repository, digest)),
+      findAnywhere: async (digest) => read(reads.blobAnywhere(digest)),
+      repositoriesOf: async (digest) => read(reads.repositoriesOfBlob(digest)),
+      list: async (page) => read(reads.blobs(page)),
+      commit: (blob, actor) => run('commitBlob', blob, { at: now(), actor }),
+      mount: (blob, actor) => run('mountBlob', blob, { at: now(), actor }),
+      unlink: (repository, digest, actor) => run('unlinkBlob', repository, digest, { at: now(), actor }),
+    },
+    manifests: {
+      find: findManifest,
+      async push(push, actor) {
+        const outcome = await run('pushManifest', push, { at: now(), actor })
+        forget(push.repository, push.manifest.digest, push.tags)
+        return outcome
+      },
+      async delete(repository, digest, actor) {
+        const tags = await run('deleteManifest', repository, digest, { at: now(), actor })
+        forget(repository, digest, tags ?? [])
+        return tags
+      },
+      referrers: async (repository, subject, artifactTypes, page) =>
+        read(reads.referrers(repository, subject, artifactTypes, page)),
+    },
+    tags: {
+      list: async (repository, page) => read(reads.tags(repository, page)),
+      async delete(repository, tag, actor) {
+        const removed = await run('deleteTag', repository, tag, { at: now(), actor })
+        forget(repository, undefined, [tag])
+        return removed
+      },
+      history: async (repository, tag) => read(reads.history(repository, tag)),
+    },
+    uploads: {
+      create: (upload) => run('createUpload', upload, now()),
+      find: async (id) => read(reads.upload(id)),
+      delete: (id) => run('deleteUpload', id),
+      startedBefore: async (moment) => read(reads.uploadsBefore(moment.getTime())),
+    },
+    events: {
+      after: async (sequence, limit) => read(reads.events(sequence, limit)),
+      last: async () => read(reads.lastEvent()),
+      record: (happenings) => run('recordEvents', happenings, now()),
+      deleteBefore: (moment) => run('deleteEventsBefore', moment.getTime()),
+    },
+    cursors: {
+      get: async (name) => read(reads.cursor(name)),
+      set: (name, sequence) => run('setCursor', name, sequence, now()),
+      delete: (name) => run('deleteCursor', name),
+      names: async () => read(reads.cursors()),
+    },
+    jobs: {
+      claim: (name, holder, leaseSeconds) => run('claimJob', { name, holder }, now(), leaseSeconds * 1000),
+      release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
+    },
+    volume: createVolumeFacts({ reads, read, run, now, forget }),
+    uploadStates: createUploadStates({ read, run, now }),
+    close,
+  }
+}

@@ -1,0 +1,80 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Digest } from '../../oci/digest.ts'
+import { type RepositoryFacts, registry2, type VolumeFacts } from '../volume-facts.ts'
+import type { Run } from './commands.ts'
+import type { createReads } from './reads.ts'
+import { type Row, sql, type Steps } from './statement.ts'
+
+/** Rows read in one step of the event loop: about a millisecond. */
+const pageSize = 500
+
+const layers = `
+  select digest as key from blob_link where repository_id = ?1 and digest > ?2 order by digest limit ${pageSize}`
+const manifests = `
+  select digest as key, pushed_at, media_type from manifest
+  where repository_id = ?1 and digest > ?2 order by digest limit ${pageSize}`
+const tags = `
+  select name as key, digest, moved_at from tag
+  where repository_id = ?1 and name > ?2 order by name limit ${pageSize}`
+
+interface Deps {
+  reads: ReturnType<typeof createReads>
+  read<Result>(steps: Steps<Result>): Result | Promise<Result>
+  run: Run
+  now(): number
+  forget(repository: string, digest: Digest | undefined, tags: string[]): void
+}
+
+/** Reads for, and hands in, what keeps database and tree alike. */
+export function createVolumeFacts({ reads, read, run, now, forget }: Deps): VolumeFacts {
+  async function each(text: string, id: number, take: (row: Row) => void): Promise<void> {
+    for (let last = ''; ;) {
+      const rows = await read(rowsOf(text, id, last))
+      for (const row of rows) take(row)
+      if (rows.length < pageSize) return
+      last = String(rows.at(-1)!.key)
+      await setImmediate()
+    }
+  }
+
+  return {
+    repositories: async () => (await read(rowsOf(repositories))).map(({ name }) => String(name)),
+
+    async of(name) {
+      const facts: RepositoryFacts = { layers: new Set(), manifests: new Map(), tags: new Map() }
+      const [found] = await read(rowsOf('select id from repository where name = ?1', name))
+      if (!found) return facts
+      const id = Number(found.id)
+      await each(layers, id, (row) => facts.layers.add(row.key as Digest))
+      await each(manifests, id, (row) =>
+        facts.manifests.set(row.key as Digest, { pushedAt: Number(row.pushed_at), mediaType: String(row.media_type) }),
+      )
+      await each(tags, id, (row) =>
+        facts.tags.set(String(row.key), { digest: row.digest as Digest, movedAt: Number(row.moved_at) }),
+      )
+      return facts
+    },
+
+    async takeIn(name, found, since) {
+      const isTaken = await run('takeIn', name, found, { now: now(), since })
+      forget(
+        name,
+        undefined,
+        found.tags.map((tag) => tag.name),
+      )
+      return isTaken
+    },
+    dropBlob: (digest, since) => run('dropBlob', digest, since, { at: now(), actor: registry2 }),
+    resizeBlob: (digest, size) => run('resizeBlob', digest, size),
+    lastEvent: async () => read(reads.lastEvent()),
+    lastEventBefore: async (moment) => read(reads.lastEventBefore(moment.getTime())),
+  }
+}
+
+const repositories = `
+  select name from repository where exists (select 1 from manifest where repository_id = repository.id)
+    or exists (select 1 from blob_link where repository_id = repository.id) order by name`
+
+function* rowsOf(text: string, ...values: (string | number)[]): Steps<Row[]> {
+  return yield sql(text, ...values)
+}

@@ -1,0 +1,56 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { Dialect } from '../sql/dialect.ts'
+import { migrationsFrom, type Words } from '../sql/schema.ts'
+import { type Row, sql, type Statement, type Value } from '../sql/statement.ts'
+
+/** One thread writes here, so that there is nobody to lock out and no event that comes late. */
+export const dialect: Dialect = {
+  textsOf: (parameter) => `select value from json_each(${parameter})`,
+  settled: 'true',
+  record: (at, events) =>
+    events.map((event) => ({
+      ...sql('insert into event (at, body) values (?1, ?2)', at, JSON.stringify(event)),
+      events: [event],
+    })),
+  lock: () => [],
+}
+
+const words: Words = {
+  text: 'text',
+  integer: 'integer',
+  bytes: 'blob',
+  id: 'integer primary key',
+  sequence: 'integer primary key autoincrement',
+  table: 'strict',
+  keyedTable: 'strict, without rowid',
+  recording: '',
+  lastEvent: `
+    insert into event (sequence, at, body) select seq, 0, '' from sqlite_sequence
+    where name = 'event' and seq > (select coalesce(max(sequence), 0) from event)`,
+}
+
+/** Brings the database to the present version. @throws when a newer Holdfast wrote it */
+export function migrate(database: DatabaseSync): void {
+  let version = versionOf(database)
+  for (const text of migrationsFrom(version, words))
+    database.exec(`begin immediate; ${text}; pragma user_version = ${++version}; commit`)
+}
+
+/** The version of its schema; 0 when it has none. */
+export function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare('pragma user_version').get()?.user_version)
+}
+
+/** Executes statements on this connection; each text is prepared once. */
+export function createExecute(database: DatabaseSync): (statement: Statement) => Row[] {
+  const prepared = new Map<string, StatementSync>()
+  return ({ text, values }) => {
+    let statement = prepared.get(text)
+    if (!statement) prepared.set(text, (statement = database.prepare(text)))
+    return statement.all(...values.map(toInput))
+  }
+}
+
+function toInput(value: Value): SQLInputValue {
+  return Array.isArray(value) ? JSON.stringify(value) : value
+}

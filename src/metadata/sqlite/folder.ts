@@ -1,0 +1,38 @@
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** Makes the folder of a database. @throws Error that says who cannot */
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (cause) {
+    throw new Error(`Cannot make ${folder}: ${(cause as Error).message}; may this user write there?`, { cause })
+  }
+}
+
+/** Holds the folder for this process; the operating system lets go of it when the process ends, however it ends. @throws Error when another has it */
+export function lockFolder(folder: string): DatabaseSync {
+  const lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
+  try {
+    lock.exec('pragma journal_mode = memory; begin exclusive')
+    return lock
+  } catch (cause) {
+    lock.close()
+    throw new Error(
+      `Cannot open ${folder}: another Holdfast is using it; stop that one or choose another folder with --data`,
+      { cause },
+    )
+  }
+}
+
+/** Makes the names in a folder durable; a folder above the store that this user may not read is somebody else's. */
+export function syncFolder(path: string): void {
+  try {
+    const folder = openSync(path, 'r')
+    fsyncSync(folder)
+    closeSync(folder)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) throw error
+  }
+}
