@@ -1,6 +1,16 @@
 // The programs that the tests start: installs those that are missing, if that is possible here.
 import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -20,11 +30,13 @@ const debianPrograms = {
   'mkfs.ext4': ['e2fsprogs'],
   'docker-compose': ['docker-compose'],
   'docker-registry': ['docker-registry'],
+  faketime: ['faketime'],
   htpasswd: ['apache2-utils'],
   curl: ['curl'],
   openssl: ['openssl'],
   script: ['bsdutils'],
   systemctl: ['systemd'],
+  nginx: ['nginx'],
   initdb: ['postgresql'],
   postgres: ['postgresql'],
 }
@@ -36,15 +48,28 @@ const goPrograms = [
   { name: 'regctl', module: 'github.com/regclient/regclient', package: 'cmd/regctl', version: 'v0.11.7' },
   { name: 'oras', module: 'oras.land/oras', package: 'cmd/oras', version: 'v1.3.3', ownModule: true },
   { name: 'registry', module: 'github.com/distribution/distribution/v3', package: 'cmd/registry', version: 'v3.0.0' },
+  {
+    name: 'versitygw',
+    module: 'github.com/versity/versitygw',
+    package: 'cmd/versitygw',
+    version: 'v1.8.0',
+    minutes: 10,
+  },
   { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
 ]
+
+// Programs that npm has, each in a folder of its own: with hundreds of packages none belongs to ours.
+const npmPrograms = [{ name: 'azurite-blob', module: 'azurite', version: '3.36.0' }]
 
 /** Installs what is missing and can be installed; gives the PATH under which all of it is found. */
 export async function installPrograms() {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
   const folderOf = ({ name, version }) => join(cache, `${name}-${version}`)
   // Without a login shell root's PATH lacks the sbin folders, where Debian puts daemons.
-  const folders = [process.env.PATH, '/usr/sbin', '/sbin', ...goPrograms.map(folderOf)]
+  const npmFolderOf = ({ module, version }) => folderOf({ name: module, version })
+  const binOf = (program) => join(npmFolderOf(program), 'node_modules/.bin')
+  const built = [...goPrograms.map(folderOf), ...npmPrograms.map(binOf)]
+  const folders = [process.env.PATH, '/usr/sbin', '/sbin', ...built]
   await installDebianPrograms(() => [...folders, ...postgresFolders()].join(delimiter))
   const path = [...folders, ...postgresFolders()].join(delimiter)
   for (const program of goPrograms) {
@@ -52,7 +77,21 @@ export async function installPrograms() {
     if (isIn(path, 'go')) await buildGoProgram(program, folderOf(program))
     else say(`without ${program.name}: there is no Go to build it with; its tests are skipped`)
   }
+  for (const program of npmPrograms)
+    if (!isIn(path, program.name)) await installNpmProgram(program, npmFolderOf(program))
   return path
+}
+
+async function installNpmProgram({ name, module, version }, target) {
+  say(`installing ${module} ${version} (once) …`)
+  const started = `${target}.new`
+  mkdirSync(started, { recursive: true })
+  writeFileSync(join(started, 'package.json'), '{"private":true}')
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${module}@${version}`]
+  const problem = await run('npm', args, { cwd: started, minutes: 5 })
+  if (!problem && existsSync(join(started, 'node_modules/.bin', name))) return renameSync(started, target)
+  rmSync(started, { recursive: true, force: true })
+  say(`cannot install ${module} ${version}: ${problem}; its tests are skipped`)
 }
 
 /** Where Debian puts the servers of PostgreSQL, the newest first. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
-import type { Configuration } from './config/configuration.ts'
+import type { Configuration, ObjectStoreConfiguration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
 import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
@@ -18,6 +18,7 @@ import { createMetrics } from './platform/metrics.ts'
 import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import type { StorageDriver } from './registry/ports/storage.ts'
+import { uploadsPath } from './registry/paths.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
@@ -62,7 +63,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
     onCommit: metrics && measureCommits(metrics),
   })
-  const storage = metrics ? timed(files, measureStorage(metrics)) : files
+  const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
   const isShared = configuration.databaseUrl !== undefined
   const kept = { storage, store, log, clock, follow: configuration.storage.followTree }
   const volume = isShared ? createSharedVolume(kept) : createVolume({ ...kept, bootedAt: bootedAt(clock) })
@@ -179,10 +180,15 @@ function failureOf(error: unknown, message: IncomingMessage): Record<string, unk
 
 const quick = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-function measureStorage(metrics: ReturnType<typeof createMetrics>): (action: string, seconds: number) => void {
+function measureStorage(
+  metrics: ReturnType<typeof createMetrics>,
+  { storage: { objects } }: Configuration,
+): (action: string, seconds: number) => void {
+  const names = { s3: 's3aws', azure: 'azure' } // registry:2's
+  const driver = objects ? names[objects.kind] : 'filesystem'
   const help = 'The number of seconds that the storage action takes'
   const tell = metrics.histogram('registry_storage_action_seconds', help, ['action', 'driver'], quick)
-  return (action, seconds) => tell([action, 'filesystem'], seconds)
+  return (action, seconds) => tell([action, driver], seconds)
 }
 
 function measureCommits(metrics: ReturnType<typeof createMetrics>): (seconds: number) => void {
@@ -214,8 +220,24 @@ export async function openStores({ configuration, ...options }: StoreOptions): P
   storage: StorageDriver
   store: SqlStore
 }> {
-  const { root } = configuration.storage
+  const { root, objects } = configuration.storage
+  if (objects) return openWithObjects(objects, configuration, options)
   return { store: await openDatabase(configuration, options), storage: createFilesystem(root) }
+}
+
+/** The same with an object store, which is looked at first: where it cannot be used nothing is touched. */
+async function openWithObjects(
+  objects: ObjectStoreConfiguration,
+  configuration: Configuration,
+  options: Omit<StoreOptions, 'configuration'>,
+): Promise<{ storage: StorageDriver; store: SqlStore }> {
+  const { createObjectStorage, openObjects } = await import('./storage/object/open.ts')
+  const id = randomUUID
+  const objectStore = await openObjects(objects, { id, clock: options.clock })
+  const store = await openDatabase(configuration, options)
+  const { redirect } = configuration.storage
+  const more = { id, redirect, uploads: uploadsPath, states: store.uploadStates, partSize: objects.partSize }
+  return { store, storage: createObjectStorage({ store: objectStore, ...more }) }
 }
 
 /** Loads only the database that is used. */

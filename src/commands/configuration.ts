@@ -28,8 +28,8 @@ export async function configurationOf(
 /** The same for a command on a volume. @throws Error also when there is none */
 export async function configurationOfVolume(...args: Parameters<typeof configurationOf>): Promise<Configuration> {
   const configuration = await configurationOf(...args)
-  const { root } = configuration.storage
-  if (!['docker/registry/v2', 'holdfast/holdfast.db'].some((path) => existsSync(join(root, path))))
+  const { root, objects } = configuration.storage
+  if (!objects && !['docker/registry/v2', 'holdfast/holdfast.db'].some((path) => existsSync(join(root, path))))
     throw new Error(`There is no volume in ${root}; name its folder with --data DIR or its configuration file`)
   return configuration
 }

@@ -31,13 +31,13 @@ export async function run(args: string[]): Promise<void> {
 
 async function serve({ configuration, warnings }: Loaded): Promise<void> {
   const clock = { now: () => new Date() }
-  const { root: data, inMemory } = configuration.storage
+  const { root: data, inMemory, objects } = configuration.storage
   const log = createLog(configuration.log.level, (line) => process.stderr.write(line), clock, configuration.log)
   for (const warning of warnings) log.warn('config', { warning })
   if (configuration.runAsOwner) runAsOwner(data, filesOf(configuration), log)
   const app = await createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
   const bound = await app.listen()
-  log.info('registry.listening', { address: nameOf(bound.address), data })
+  log.info('registry.listening', { address: nameOf(bound.address), data, ...(objects && { blobs: objects.kind }) })
   if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
   void app.runJobs()
   // Now, not at the end: a process that is killed leaves the next start as quick as one that stops. And at once: what the first

@@ -15,9 +15,13 @@ export interface Configuration {
   }
   http: HttpConfiguration
   storage: {
-    /** The folder that holds `docker/` and `holdfast/`; a folder that is thrown away with `inmemory`. */
+    /** The folder that holds `docker/` and `holdfast/`; with an object store `holdfast/` alone; thrown away with `inmemory`. */
     root: string
     inMemory: boolean
+    /** Where `docker/` lies instead, and what is on its way in. */
+    objects: ObjectStoreConfiguration | undefined
+    /** Whether clients are sent to the object store for blobs. */
+    redirect: boolean
     /** Whether clients may delete. */
     delete: boolean
     readOnly: boolean
@@ -45,6 +49,50 @@ export interface Configuration {
     /** Which children of an index must be there: all, none, or those for one of these platforms. */
     indexPlatforms: 'all' | 'none' | { architecture: string; os: string }[]
   }
+}
+
+export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration
+
+/** A container of Azure Blob Storage; see `storage/object/azure`. */
+export interface AzureConfiguration {
+  kind: 'azure'
+  account: string
+  container: string
+  serviceUrl: string
+  credentials:
+    | { kind: 'key'; key: string }
+    | { kind: 'sas'; query: string }
+    | { kind: 'client'; tenantId: string; clientId: string; secret: string }
+    | { kind: 'default' }
+  prefix: string
+  skipVerify: boolean
+  /** Bytes of the first parts of an upload. */
+  partSize: number
+  patience: { attempts: number; pauseMs: number }
+}
+
+/** An S3 bucket; see `storage/object/s3`. */
+export interface S3Configuration {
+  kind: 's3'
+  bucket: string
+  region: string
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined
+  regionEndpoint: string | undefined
+  redirectEndpoint: string | undefined
+  pathStyle: boolean
+  secure: boolean
+  skipVerify: boolean
+  prefix: string
+  encryption: { keyId: string | undefined } | undefined
+  storageClass: string | undefined
+  acl: string | undefined
+  /** Bytes of the first parts of an upload. */
+  partSize: number
+  multipartCopy: { threshold: number; size: number; concurrency: number }
+  accelerate: boolean
+  dualStack: boolean
+  fips: boolean
+  userAgent: string | undefined
 }
 
 export interface HttpConfiguration {
@@ -135,6 +183,8 @@ export function defaultConfiguration(): Configuration {
     storage: {
       root: 'data',
       inMemory: false,
+      objects: undefined,
+      redirect: true,
       delete: true,
       readOnly: false,
       uploadPurge: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryRun: false },

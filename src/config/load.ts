@@ -80,8 +80,12 @@ function applyFlags(root: Entry, { addr, data }: NonNullable<Sources['flags']>, 
   }
   if (data === undefined) return
   if (data.trim() === '') problems.error(origin('--data'), 'is empty: expected the path of a folder')
-  entryMap(root, 'storage').delete('inmemory')
-  place(root, ['storage', 'filesystem', 'rootdirectory'], { origin: origin('--data'), value: data })
+  const storage = entryMap(root, 'storage')
+  const path = ['s3', 's3aws', 'azure'].some((name) => storage.has(name))
+    ? ['holdfast', 'data'] // the images lie elsewhere
+    : ['storage', 'filesystem', 'rootdirectory']
+  storage.delete('inmemory')
+  place(root, path, { origin: origin('--data'), value: data })
 }
 
 /** `loglevel` stands for `log.level` where that is not set. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { loadText, withConfigFile } from '../../test/support/config-file.ts'
+import { keys } from './keys/index.ts'
 import { loadConfiguration } from './load.ts'
 import { show } from './show.ts'
 import { starterFile } from './starter-file.ts'
@@ -93,7 +94,19 @@ describe('the file to start from', () => {
       !/^#-( *)(inmemory|auth|htpasswd|realm|path|silly|service|none|letsencrypt|cachefile|email|hosts|directoryurl)/.test(
         line,
       )
-    const open = lines.map((line) => (isSafe(line) && !inTls(line) ? line.replace(/^#-/, '') : line)).join('\n')
+    const { s3: s3Keys, azure } = keys.fields.storage.fields
+    const s3 = [
+      'azure',
+      'type',
+      'tenantid',
+      'clientid',
+      'secret',
+      ...Object.keys({ ...s3Keys.fields, ...azure.fields }),
+    ]
+    const inS3 = (line: string) => ['s3', ...s3].some((name) => new RegExp(`^#- +${name}:`).test(line))
+    const open = lines
+      .map((line) => (isSafe(line) && !inTls(line) && !inS3(line) ? line.replace(/^#-/, '') : line))
+      .join('\n')
     const [before, after] = await Promise.all(
       [starterFile(), open].map((text) => withConfigFile(text, (file) => loadConfiguration({ file, env: {} }))),
     )

@@ -10,7 +10,7 @@ const active: Record<string, string> = {
   'storage.delete.enabled': 'true',
   'http.addr': ':5000',
 }
-const older = ['loglevel', 'validation.enabled']
+const older = ['loglevel', 'validation.enabled', 'storage.s3aws']
 const header = `# Configuration of Holdfast. registry:2 and registry:3 read the same file, but for what stands under "holdfast".
 # Lines that begin with #- are defaults or examples: take the mark away to use them.
 # "holdfast config explain KEY" says more, "holdfast config check FILE" looks for mistakes.

@@ -35,7 +35,7 @@ export function toOciError(error: unknown, report: (error: unknown) => void): Oc
         status: 507,
         message: 'the registry is out of disk space: free some or ask its operator',
       })
-    case 'EAGAIN': // the database is away
+    case 'EAGAIN': // the database or the object store is away
     case 'EMFILE':
     case 'ENFILE':
       return new OciError('UNAVAILABLE', { headers: { 'Retry-After': '1' } })

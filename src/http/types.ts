@@ -11,6 +11,8 @@ export interface ByteRange {
 /** Bytes that lie somewhere else and are streamed into an answer, never held as a whole. */
 export interface Content {
   readonly size: number
+  /** Where a client may fetch it instead, for a while and without credentials. */
+  readonly location?: string
   /** Writes the range into the sink without ending it; stops when the sink is destroyed. Throws on a short read. */
   sendTo(sink: Writable, range: ByteRange): Promise<void>
   close(): Promise<void>

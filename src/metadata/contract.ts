@@ -3,6 +3,7 @@ import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
 import { testManifests } from './contract/manifests.ts'
+import { testUploadStates } from './contract/upload-states.ts'
 import { testVolume } from './contract/volume.ts'
 
 /**
@@ -30,5 +31,6 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testManifests(tools)
     testEventsAndJobs(tools)
     testVolume(tools)
+    testUploadStates(tools)
   })
 }

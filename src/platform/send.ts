@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import { http } from './http.ts'
+import { http, proxies } from './http.ts'
 
 interface Message {
   method: 'HEAD' | 'POST'
@@ -44,12 +44,6 @@ async function sendOnce(url: URL, { method, headers, body, signal }: Message) {
     sent.on('error', reject)
     sent.end(body)
   })
-}
-
-/** HTTP_PROXY, HTTPS_PROXY and NO_PROXY as registry:2 takes them: there is none on the way to this machine. */
-function proxies(): NodeJS.ProcessEnv {
-  const none = process.env.no_proxy ?? process.env.NO_PROXY ?? ''
-  return { ...process.env, no_proxy: `${none},localhost,127.0.0.1,[::1]` }
 }
 
 function decode(part: string): string {

@@ -1,15 +1,8 @@
 import type { Access } from '../auth/types.ts'
 import { lengthOf, readBody } from '../http/body.ts'
 import { namesEntity, parseContentRange, parseRange } from '../http/range.ts'
-import {
-  type ByteRange,
-  type Content,
-  type HttpReply,
-  type HttpRequest,
-  reply,
-  type Route,
-  route,
-} from '../http/types.ts'
+import type { ByteRange, Content, HttpReply, HttpRequest, Route } from '../http/types.ts'
+import { reply, route } from '../http/types.ts'
 import { algorithmOf, type Digest, digestOf, isDigest, parseAlgorithm, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
@@ -77,6 +70,7 @@ export function registryRoutes(registry: Registry): Route[] {
     const content = await blobs.open(repository, digest)
     const { size } = content
     onPull?.({ type: 'blob.pulled', repository, digest, size }, actorOf(request))
+    if (content.location) return reply(307, { ...entityHeaders(digest), Location: content.location })
     const range = parseRange(ifRange === undefined || ifRange === `"${digest}"` ? header : undefined, size)
     if (range !== 'unsatisfiable' && size > 0) return blobReply(digest, size, content, range)
     await content.close()

@@ -113,7 +113,8 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     if (length === 0 && stored) return offset
     const digester = digesterAt(upload, offset, closing)
     try {
-      const size = await storage.append(path, offset, source, (chunk) => digester?.update(chunk))
+      const into = closing && blobPath(closing)
+      const size = await storage.append(path, offset, source, (chunk) => digester?.update(chunk), into)
       if (digester) running.set(upload.id, { digester, offset: size })
       if (running.size > maxRunning) running.delete(running.keys().next().value!)
       if (expected === undefined || size - offset === expected) return size

@@ -108,7 +108,7 @@ export function createReceiver(): Receive {
  * Gives the memory of a chunk back at once. Left to the garbage collector, a stream of gigabytes costs a collection every
  * few dozen megabytes and three times the memory.
  */
-function free(chunk: Buffer): void {
+export function free(chunk: Buffer): void {
   if (chunk.length < worthFreeing) return // costs more than it gives
   if (chunk.buffer instanceof ArrayBuffer && chunk.byteLength === chunk.buffer.byteLength) chunk.buffer.transfer(0)
 }

@@ -117,10 +117,11 @@ describe('health', () => {
   it('fails while the storage cannot be written to, and shows no path', async () => {
     const app = await start((health) => (health.storage = { enabled: true, intervalMs: 100, threshold: 2 }))
     await isFine(app)
-    const storage = { ...defaultConfiguration().health, storage: { enabled: true, intervalMs: 100, threshold: 2 } }
+    const configuration = defaultConfiguration()
+    configuration.health.storage = { enabled: true, intervalMs: 100, threshold: 2 }
     const full = Object.assign(new Error('ENOSPC: no space left, write /secret/path'), { code: 'ENOSPC' })
-    const driver = { ...createFilesystem(app.folder), append: () => Promise.reject(full) }
-    const [check] = configuredChecks(storage, driver)
+    const driver = { ...createFilesystem(app.folder), put: () => Promise.reject(full) }
+    const [check] = configuredChecks(configuration, driver)
     await assert.rejects(check!.run(), /^Error: the storage fails: ENOSPC$/)
   })
 

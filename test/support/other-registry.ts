@@ -15,27 +15,33 @@ export interface OtherRegistry {
   stop(): Promise<void>
 }
 
-async function configure(data: string, port: number): Promise<string> {
+/** A folder, or the driver with its parameters as it stands in the file. */
+type Where = string | { driver: string }
+
+async function configure(where: Where, port: number): Promise<string> {
   const file = join(await mkdtemp(join(tmpdir(), 'other-registry-')), 'config.yml')
   const maintenance = '{uploadpurging: {enabled: false}}'
+  const driver = typeof where === 'string' ? `filesystem: {rootdirectory: ${where}}` : where.driver
   await writeFile(
     file,
     `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: ${data}}, delete: {enabled: true}, maintenance: ${maintenance}}
+storage: {${driver}, redirect: {disable: true}, delete: {enabled: true}, maintenance: ${maintenance}}
 http: {addr: "127.0.0.1:${port}"}
 `,
   )
   return file
 }
 
-/** Starts another registry on a folder and waits for its first answer. */
-export async function startOther(program: OtherProgram, data: string): Promise<OtherRegistry> {
+/** Starts another registry on a folder or an object store and waits for its first answer. */
+export async function startOther(program: OtherProgram, where: Where): Promise<OtherRegistry> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const config = await configure(data, port)
+  const config = await configure(where, port)
   const [command, ...args] = [...tethered, program, 'serve', config]
-  const child = spawn(command!, args, { stdio: 'ignore', env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' } })
+  // Its S3 driver cannot take certificates from there.
+  const env = { ...process.env, OTEL_TRACES_EXPORTER: 'none', AWS_CA_BUNDLE: undefined }
+  const child = spawn(command!, args, { stdio: 'ignore', env })
   const exited = once(child, 'exit')
   while (child.exitCode === null && !(await answers(url))) await setTimeout(10)
   if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`)

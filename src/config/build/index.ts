@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { AuthConfiguration, Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
 import { buildHttp } from './http.ts'
+import { buildObjectStore } from './object-stores.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
 import { type Build, createBuild, withoutGaps, withoutUndefined } from './tools.ts'
@@ -23,8 +24,10 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     storage: {
       root: storage.inmemory
         ? join(tmpdir(), `holdfast-${id()}`)
-        : resolve(storage.filesystem?.rootdirectory ?? 'data'),
+        : resolve(storage.filesystem?.rootdirectory ?? holdfast.data),
       inMemory: storage.inmemory !== undefined,
+      objects: buildObjectStore(build),
+      redirect: !storage.redirect.disable,
       delete: storage.delete.enabled,
       readOnly: readonly.enabled,
       uploadPurge: {

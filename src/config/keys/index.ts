@@ -46,6 +46,13 @@ const validation = section('What pushed manifests may hold.', {
 const holdfast = section(
   'What registry:2 does not have.',
   {
+    data: key(
+      textKind,
+      'The folder of the database, where the images lie in an object store; else it is with the images.',
+      {
+        default: { file: '/var/lib/registry', none: 'data' },
+      },
+    ),
     runasowner: key(booleanKind, 'Whether a process of root goes on as the owner of the volume, as the image does.', {
       default: 'false',
     }),

@@ -1,12 +1,13 @@
 import { booleanKind, durationKind, integerKind, textKind } from '../kinds.ts'
 import { key, opaque, option, section } from '../nodes.ts'
+import { azure, s3 } from './object-stores.ts'
 
 const objectStore = { later: 'object storage', unsafe: true }
 const gone = (instead: string) => ({ ignored: instead, unsafe: true })
 const database = 'facts are read from the database, there is nothing to cache'
 
 export const storage = section(
-  'Where the images are kept: one of filesystem and inmemory.',
+  'Where the images are kept: one of filesystem, inmemory, s3 and azure.',
   {
     filesystem: option('In a folder.', {
       rootdirectory: key(textKind, 'The folder; images lie in `docker/registry/v2` below it, as in registry:2.', {
@@ -17,9 +18,9 @@ export const storage = section(
       }),
     }),
     inmemory: option('In a folder that is thrown away at the end, for tests.', {}),
-    s3: opaque('In Amazon S3 or what speaks like it.', objectStore),
-    s3aws: opaque('The same as `s3`.', objectStore),
-    azure: opaque('In Azure Blob Storage.', objectStore),
+    s3: s3('In Amazon S3 or what speaks like it.'),
+    s3aws: s3('The same as `s3`, by its older name.'),
+    azure,
     gcs: opaque('In Google Cloud Storage.', objectStore),
     oss: opaque('In Alibaba Cloud OSS; gone from registry:3 as well.', gone('move the images to a folder')),
     swift: opaque('In OpenStack Swift; gone from registry:3 as well.', gone('move the images to a folder')),
@@ -29,9 +30,11 @@ export const storage = section(
       }),
     }),
     redirect: section('Sending clients to the object store.', {
-      disable: key(booleanKind, 'Whether blobs always come through the registry.', {
-        status: { ignored: 'blobs in a folder always come through the registry', quiet: true },
-      }),
+      disable: key(
+        booleanKind,
+        'Whether blobs always come through the registry; else clients are sent to the object store for them. Blobs in a folder always do.',
+        { default: 'false' },
+      ),
     }),
     cache: section("registry:2's memory of blobs.", {
       blobdescriptor: key(textKind, 'Where it lies: inmemory or redis.', { status: { ignored: database } }),

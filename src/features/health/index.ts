@@ -13,7 +13,7 @@ const manual = 'manual_http_status'
  * While a check fails the API answers 503.
  */
 export function health({ configuration, storage, log }: Platform, { stopping }: Serving): Feature {
-  const checks = createChecks(configuredChecks(configuration.health, storage), {
+  const checks = createChecks(configuredChecks(configuration, storage), {
     changed: (name, error) =>
       error === undefined
         ? log.info('health.recovered', { check: name })

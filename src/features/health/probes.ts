@@ -1,8 +1,7 @@
 import { access } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { once } from 'node:events'
-import { Readable, Writable } from 'node:stream'
-import type { HealthConfiguration } from '../../config/configuration.ts'
+import type { Configuration, HealthConfiguration } from '../../config/configuration.ts'
 import { send, withoutCredentials } from '../../platform/send.ts'
 import type { StorageDriver } from '../../registry/ports/storage.ts'
 import type { Check } from './checks.ts'
@@ -13,9 +12,15 @@ const storageTimeoutMs = 10_000
 const probePath = 'holdfast/health-probe'
 
 /** The checks that are configured, under registry:2's names. */
-export function configuredChecks({ storage, files, http, tcp }: HealthConfiguration, driver: StorageDriver): Check[] {
+export function configuredChecks({ health, storage: kept }: Configuration, driver: StorageDriver): Check[] {
+  const { storage, files, http, tcp } = health
   const checks: Check[] = []
-  if (storage.enabled) checks.push({ name: 'storagedriver_filesystem', ...storage, run: () => probeStorage(driver) })
+  if (storage.enabled)
+    checks.push({
+      name: `storagedriver_${kept.objects?.kind ?? 'filesystem'}`,
+      ...storage,
+      run: () => probeStorage(driver),
+    })
   for (const { path, intervalMs } of files)
     checks.push({ name: path, intervalMs, threshold: 1, run: () => probeFile(path) })
   for (const check of http) checks.push({ ...check, name: withoutCredentials(check.url), run: () => probeHttp(check) })
@@ -23,20 +28,13 @@ export function configuredChecks({ storage, files, http, tcp }: HealthConfigurat
   return checks
 }
 
-/** Writes, sees and reads a few bytes. */
+/** Writes, sees and reads a few bytes, which stay: other nodes may be about to read them. */
 async function probeStorage(driver: StorageDriver): Promise<void> {
   const content = Buffer.from('still here')
   const probe = async () => {
-    await driver.delete(probePath)
-    await driver.append(probePath, 0, Readable.from([content]), () => undefined)
+    await driver.put(probePath, content, new Date(0))
     if ((await driver.stat(probePath))?.size !== content.length) throw new Error('what was written is not there')
-    const stored = await driver.open(probePath)
-    const read: Buffer[] = []
-    const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (read.push(Buffer.from(chunk)), done()) })
-    await stored?.sendTo(sink, { first: 0, last: content.length - 1 })
-    await stored?.close()
-    if (!Buffer.concat(read).equals(content)) throw new Error('other bytes are read than were written')
-    await driver.delete(probePath)
+    if (!(await driver.get(probePath))?.equals(content)) throw new Error('other bytes are read than were written')
   }
   // Where the error says a path, the path is not for everyone who may see the state.
   await within(storageTimeoutMs, probe()).catch((error: NodeJS.ErrnoException) => {

@@ -11,9 +11,9 @@ const pageSize = 100
 
 /**
  * Reads every blob once a day and moves aside what is not what its digest says: from then on it is unknown, and a new push
- * stores it again. Digests are evenly spread, so the time of day is the place in their order; nothing needs to be remembered.
+ * stores it again. An object store looks after its bytes itself, and every read of them costs. Digests are evenly spread, so the time of day is the place in their order; nothing needs to be remembered.
  */
-export function scrub({ storage, metadata, clock, log }: Platform): Feature {
+export function scrub({ configuration, storage, metadata, clock, log }: Platform): Feature {
   let done: number | undefined
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -65,7 +65,7 @@ export function scrub({ storage, metadata, clock, log }: Platform): Feature {
     log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
   }
 
-  return { name: 'scrub', jobs: [{ name: 'scrub', everySeconds, run }] }
+  return { name: 'scrub', jobs: configuration.storage.objects ? [] : [{ name: 'scrub', everySeconds, run }] }
 }
 
 /** Where in the order of digests a moment of the day lies. */

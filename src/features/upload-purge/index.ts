@@ -28,6 +28,8 @@ export function uploadPurge({ configuration, storage, metadata, clock, log }: Pl
       if (!dryRun) await storage.delete(uploadPath(name))
       log.info(dryRun ? 'upload.orphan-would-be-purged' : 'upload.orphan-purged', { upload: name })
     }
+    const swept = dryRun ? 0 : await storage.sweep?.(new Date(now - ageMs))
+    if (swept) log.info('upload.rests-purged', { count: swept })
   }
   const job = { name: 'upload-purge', everySeconds: intervalMs / 1000, run: purge }
   return { name: 'upload-purge', jobs: enabled ? [job] : [] }

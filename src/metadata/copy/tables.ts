@@ -64,6 +64,12 @@ export const tables: Table[] = [
     key: ['id'],
     page: small,
   },
+  {
+    name: 'upload_state',
+    columns: { path: text, version: integer, changed_at: integer, state: text },
+    key: ['path'],
+    page: large,
+  },
   { name: 'event', columns: { sequence: integer, at: integer, body: text }, key: ['sequence'], page: small },
   { name: 'cursor', columns: { name: text, sequence: integer, moved_at: integer }, key: ['name'], page: small },
   {

@@ -115,6 +115,15 @@ const migrations: ((words: Words) => string)[] = [
   // From here on the last event stays, without a body when it is forgotten: its number must not be.
   ({ lastEvent }) => lastEvent,
   ({ text }) => `alter table job add column holder ${text} not null default '';`,
+  ({ text, integer, keyedTable }) => `
+  -- what a storage remembers of content that is on its way in, as a text of its own
+  create table upload_state (
+    path ${text} primary key,
+    version ${integer} not null,
+    changed_at ${integer} not null,
+    state ${text} not null
+  ) ${keyedTable};
+  `,
 ]
 
 export const schemaVersion = migrations.length

@@ -1,12 +1,14 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
+import { createUploadStates } from './upload-states.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 
-export type SqlStore = MetadataStore & { volume: VolumeFacts }
+export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates }
 
 interface Deps {
   reads: ReturnType<typeof createReads>
@@ -83,6 +85,7 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
       release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
+    uploadStates: createUploadStates({ read, run, now }),
     close,
   }
 }

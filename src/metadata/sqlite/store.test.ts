@@ -20,7 +20,7 @@ it('knows the last event of an older database that forgot it', async () => {
   await createSqliteStore({ folder, clock }).close()
   const older = new DatabaseSync(join(folder, 'holdfast.db'))
   older.exec("insert into event (sequence, at, body) values (41, 0, '{}'), (42, 0, '{}'); delete from event")
-  older.exec('alter table job drop column holder; pragma user_version = 2')
+  older.exec('alter table job drop column holder; drop table upload_state; pragma user_version = 2')
   older.close()
   const store = createSqliteStore({ folder, clock })
   assert.equal(await store.events.last(), 42)

@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream'
 import type { Content } from '../../http/types.ts'
 
+type OnChunk = (chunk: Buffer) => void
+
 /**
  * Bytes under paths such as `docker/registry/v2/blobs/sha256/ab/abc…/data`. Every driver passes `storage/contract.ts` unchanged.
- * What a full disk or too many open files refuse is thrown with Node's error code (`ENOSPC`, `EMFILE`).
+ * What a full disk or too many open files refuse is thrown with Node's error code (`ENOSPC`, `EMFILE`); `EAGAIN`: a store is away.
  */
 export interface StorageDriver {
   /** Size of what lies there and when it was last written; undefined when nothing does. */
@@ -12,9 +14,11 @@ export interface StorageDriver {
   open(path: string): Promise<Content | undefined>
   /**
    * Writes the source at `offset`, which is the present size (0 creates), handing each chunk to `onChunk` on the way, and gives
-   * the new size. Memory stays bounded whatever the length: the driver takes the chunks over, `onChunk` may only look. When the source breaks off, what arrived is kept before it throws.
+   * the new size. Memory stays bounded whatever the length: the driver takes the chunks over, `onChunk` may only look. When the
+   * source breaks off, what arrived is kept before it throws. With `into`, the path it will be published to before the process
+   * does anything else with it, the driver may write straight there, and then keeps nothing of a source that breaks off.
    */
-  append(path: string, offset: number, source: Readable, onChunk: (chunk: Buffer) => void): Promise<number>
+  append(path: string, offset: number, source: Readable, onChunk: OnChunk, into?: string): Promise<number>
   /**
    * Moves content to its final path, replacing what lies there; once it resolves, a power cut cannot undo it. When it fails, the
    * content is given up: it may not be as whole as it reads.
@@ -30,4 +34,6 @@ export interface StorageDriver {
   put(path: string, content: Uint8Array, modifiedAt: Date): Promise<void>
   /** Gives content a second path, unless something lies there. */
   alias(path: string, to: string): Promise<void>
+  /** Removes what crashes left of content that was begun before the moment, where that is not seen by its path; gives how much. */
+  sweep?(before: Date): Promise<number>
 }

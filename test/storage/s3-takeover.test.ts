@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { call } from '../support/client.ts'
+import { inventoryOf, pull, statusOf } from '../support/inventory.ts'
+import { startOther } from '../support/other-registry.ts'
+import { need } from '../support/programs.ts'
+import { pushIndex, pushText, remove } from '../support/push.ts'
+import { pushImage, startRegistry } from '../support/registry.ts'
+import { s3Driver, s3Env, startS3 } from '../support/s3.ts'
+
+describe('a bucket of registry:2', { skip: need('versitygw', 'docker-registry') }, async () => {
+  const server = await startS3()
+
+  for (const [more, MiB] of [
+    ['', 1 << 20],
+    [', rootdirectory: /images/of/ours/', 1 << 10],
+  ] as const)
+    it(`goes to Holdfast and back${more && ', below a folder'}`, { timeout: 60_000 }, async () => {
+      const bucket = randomUUID()
+      await server.makeBucket(bucket)
+      const data = await mkdtemp(join(tmpdir(), 'holdfast-bucket-'))
+      const where = { driver: s3Driver(server.url, bucket, more) }
+      const env = s3Env(server.url, bucket, { more })
+      try {
+        const first = await startOther('docker-registry', where)
+        for (const name of ['app', 'team/app'])
+          for (const tag of ['v1', 'v2']) await pushText(first.url, name, tag, `${name} ${tag}`)
+        await pushIndex(first.url, 'team/multi', 'latest', 'multi')
+        for (const text of ['one', 'two']) await pushText(first.url, 'app', 'moving', text)
+        await pushImage(first.url, 'large', 'v1', [randomBytes(21 * MiB)])
+        const before = await inventoryOf(first.url)
+        await first.stop()
+
+        const holdfast = await startRegistry({ data, env })
+        assert.deepEqual(await inventoryOf(holdfast.url), before)
+        await pushText(holdfast.url, 'app', 'v3', 'app v3')
+        await pushText(holdfast.url, 'app', 'moving', 'three')
+        await pushIndex(holdfast.url, 'new/by/holdfast', 'v1', 'new')
+        await pushImage(holdfast.url, 'large', 'v2', [randomBytes(41 * MiB), randomBytes(3 * MiB)])
+        await remove(holdfast.url, 'team/app', before['team/app']!.v2!)
+        const during = await inventoryOf(holdfast.url)
+        assert.equal(await holdfast.stop(), 0)
+
+        const second = await startOther('docker-registry', where)
+        assert.deepEqual(await inventoryOf(second.url), during)
+        await pushText(second.url, 'app', 'v4', 'app v4')
+        await pushText(second.url, 'app', 'moving', 'four')
+        await remove(second.url, 'app', during.app!.v1!)
+        const after = await inventoryOf(second.url)
+        await second.stop()
+
+        const again = await startRegistry({ data, env })
+        assert.deepEqual(await inventoryOf(again.url), after)
+        assert.equal(await statusOf(again.url, 'app', during.app!.v1!), 404)
+        await pull(again.url, 'large', 'v2')
+        assert.equal((await call(again.url, 'GET', '/v2/')).status, 200)
+        await again.stop()
+      } finally {
+        await rm(data, { recursive: true })
+      }
+    })
+})
