@@ -55,6 +55,7 @@ const goPrograms = [
     version: 'v1.8.0',
     minutes: 10,
   },
+  { name: 'fake-gcs-server', module: 'github.com/fsouza/fake-gcs-server', package: '.', version: 'v1.56.1' },
   { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'v4.3.1', minutes: 10 },
 ]
 
@@ -139,7 +140,7 @@ async function buildGoProgram({ name, module, version, package: folder, ownModul
     ? (await go('mod', 'init', 'holdfast.test/clients')) ||
       (await go('mod', 'edit', `-require=${module}@${version}`)) ||
       (await go('build', '-mod=mod', '-o', join(started, name), `${module}/${folder}`))
-    : await go('install', `${module}/${folder}@${version}`)
+    : await go('install', `${join(module, folder)}@${version}`)
   rmSync(workspace, { recursive: true, force: true })
   if (!problem && existsSync(join(started, name))) return renameSync(started, target)
   rmSync(started, { recursive: true, force: true })

@@ -184,7 +184,7 @@ function measureStorage(
   metrics: ReturnType<typeof createMetrics>,
   { storage: { objects } }: Configuration,
 ): (action: string, seconds: number) => void {
-  const names = { s3: 's3aws', azure: 'azure' } // registry:2's
+  const names = { s3: 's3aws', azure: 'azure', gcs: 'gcs' } // registry:2's
   const driver = objects ? names[objects.kind] : 'filesystem'
   const help = 'The number of seconds that the storage action takes'
   const tell = metrics.histogram('registry_storage_action_seconds', help, ['action', 'driver'], quick)

@@ -51,7 +51,22 @@ export interface Configuration {
   }
 }
 
-export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration
+export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration | GcsConfiguration
+
+/** A bucket of Google Cloud Storage; see `storage/object/gcs`. */
+export interface GcsConfiguration {
+  kind: 'gcs'
+  bucket: string
+  endpoint: string
+  credentials:
+    | { kind: 'file'; path: string }
+    | { kind: 'key'; key: { client_email: string; private_key: string } }
+    | { kind: 'default' }
+    | { kind: 'none' }
+  prefix: string
+  /** Bytes of the first parts of an upload. */
+  partSize: number
+}
 
 /** A container of Azure Blob Storage; see `storage/object/azure`. */
 export interface AzureConfiguration {

@@ -77,10 +77,6 @@ const refused: [text: string, error: string][] = [
   ['storage: {filesystem: {}, inmemory: {}}', '2: storage is filesystem and inmemory: expected exactly one of them'],
   ['storage: {delete: true}', '2: storage.delete is a text: expected a section of keys'],
   ['storage: {delete: {enabled: maybe}}', '2: storage.delete.enabled is "maybe": expected true or false'],
-  ...['gcs'].map((name): [string, string] => [
-    `storage: {${name}: {bucket: b}}`,
-    `2: storage.${name} needs object storage, which this version does not have yet; it does not start with this key`,
-  ]),
   ['storage: swift', '2: storage.swift is not to be had: move the images to a folder'],
   ['auth: {htpaswd: {path: /x}}', '2: there is no key auth.htpaswd; did you mean auth.htpasswd?'],
   [

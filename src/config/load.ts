@@ -81,7 +81,7 @@ function applyFlags(root: Entry, { addr, data }: NonNullable<Sources['flags']>, 
   if (data === undefined) return
   if (data.trim() === '') problems.error(origin('--data'), 'is empty: expected the path of a folder')
   const storage = entryMap(root, 'storage')
-  const path = ['s3', 's3aws', 'azure'].some((name) => storage.has(name))
+  const path = ['s3', 's3aws', 'azure', 'gcs'].some((name) => storage.has(name))
     ? ['holdfast', 'data'] // the images lie elsewhere
     : ['storage', 'filesystem', 'rootdirectory']
   storage.delete('inmemory')

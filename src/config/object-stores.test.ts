@@ -85,7 +85,7 @@ describe('an object store in the configuration', () => {
       's3: {bucket: b, region: r, accesskey: k}',
       'storage.s3.secretkey is missing: expected the secret of the access key',
     ],
-    ['s3: {bucket: b, region: r, chunksize: 1000}', 'storage.s3.chunksize is 1000: expected 5242880 (5 MiB) at least'],
+    ['s3: {bucket: b, region: r, chunksize: 1000}', 'storage.s3.chunksize is 1000: expected 5242880 at least'],
     ['s3: {bucket: b, region: r, regionendpoint: "http://"}', 'storage.s3.regionendpoint is "http://": expected a URL'],
     ['s3: {bucket: b, region: r, storageclass: COLD}', 'storage.s3.storageclass is "COLD": expected NONE, STANDARD'],
     ['azure: {accountname: a, accountkey: a2V5}', 'storage.azure.container is missing'],
@@ -105,6 +105,21 @@ describe('an object store in the configuration', () => {
         return true
       })
     })
+
+  it('is Google by key file, key, or what the environment has', async () => {
+    for (const [text, credentials] of [
+      ['keyfile: /key.json', { kind: 'file', path: '/key.json' }],
+      [
+        'credentials: {type: service_account, client_email: e, private_key: "k", project_id: p}',
+        { kind: 'key', key: { client_email: 'e', private_key: 'k' } },
+      ],
+      ['rootdirectory: x', { kind: 'default' }],
+      ['endpoint: "http://gcs:4443"', { kind: 'none' }],
+    ] as const) {
+      const found: { credentials: unknown } = await objectsOf(`gcs: {bucket: b, ${text}}`)
+      assert.deepEqual(found.credentials, credentials)
+    }
+  })
 
   it('leaves the database in a folder, which --data names', async () => {
     const env = { REGISTRY_STORAGE: '{s3: {bucket: b, region: r}}' }

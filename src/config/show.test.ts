@@ -94,18 +94,12 @@ describe('the file to start from', () => {
       !/^#-( *)(inmemory|auth|htpasswd|realm|path|silly|service|none|letsencrypt|cachefile|email|hosts|directoryurl)/.test(
         line,
       )
-    const { s3: s3Keys, azure } = keys.fields.storage.fields
-    const s3 = [
-      'azure',
-      'type',
-      'tenantid',
-      'clientid',
-      'secret',
-      ...Object.keys({ ...s3Keys.fields, ...azure.fields }),
-    ]
-    const inS3 = (line: string) => ['s3', ...s3].some((name) => new RegExp(`^#- +${name}:`).test(line))
+    const { s3, azure, gcs } = keys.fields.storage.fields
+    const stores = Object.keys({ ...s3.fields, ...azure.fields, ...gcs.fields })
+    const inner = ['s3', 'azure', 'gcs', 'type', 'tenantid', 'clientid', 'secret', 'client_email', 'private_key']
+    const inStore = (line: string) => [...stores, ...inner].some((name) => new RegExp(`^#- +${name}:`).test(line))
     const open = lines
-      .map((line) => (isSafe(line) && !inTls(line) && !inS3(line) ? line.replace(/^#-/, '') : line))
+      .map((line) => (isSafe(line) && !inTls(line) && !inStore(line) ? line.replace(/^#-/, '') : line))
       .join('\n')
     const [before, after] = await Promise.all(
       [starterFile(), open].map((text) => withConfigFile(text, (file) => loadConfiguration({ file, env: {} }))),

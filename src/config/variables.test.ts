@@ -237,7 +237,7 @@ describe('a variable', () => {
     [{ REGISTRY_STORAGE: '{s3: {secretkey: [topsecret}' }, 'REGISTRY_STORAGE: expected YAML: '],
     [{ REGISTRY_STORAGE: 's3' }, 'REGISTRY_STORAGE: storage.s3.bucket is missing: expected the name of a bucket'],
     [{ REGISTRY_STORAGE_S3_BUCKET: 'b' }, 'REGISTRY_STORAGE_S3_BUCKET: storage.s3.region is missing'],
-    [{ REGISTRY_STORAGE_GCS_BUCKET: 'b' }, 'REGISTRY_STORAGE_GCS_BUCKET: storage.gcs needs object storage'],
+    [{ REGISTRY_STORAGE: 'gcs' }, 'REGISTRY_STORAGE: storage.gcs.bucket is missing'],
     [{ REGISTRY_AUTH: 'token' }, 'REGISTRY_AUTH: auth.token needs sign-in by tokens'],
     [{ REGISTRY_AUTH_TOKEN_REALM: 'x' }, 'auth.token needs'],
     [

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -90,6 +93,26 @@ describe('a registry with its blobs in Azure', { skip: need('azurite-blob') }, a
     assert.equal((await call(registry.url, 'POST', path, { body })).status, 503)
     proxy.fault = () => undefined
     assert.equal((await call(registry.url, 'POST', path, { body })).status, 201)
+  })
+
+  it("signs in by Azure's library: as the machine's account, asked for once", async () => {
+    let asked = 0
+    const identity = createServer((_message, response) => {
+      asked++
+      const expires_on = Math.round(Date.now() / 1000) + 3600
+      response.writeHead(200, { 'Content-Type': 'application/json' })
+      response.end(JSON.stringify({ access_token: 'a-token', token_type: 'Bearer', expires_on, resource: 'storage' }))
+    }).listen(0, '127.0.0.1')
+    await once(identity, 'listening')
+    after(() => identity.close())
+    process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${(identity.address() as AddressInfo).port}/token`
+    process.env.IDENTITY_HEADER = 'x'
+    const proxy = await startFaultProxy(server.url)
+    const store = azureFor(`${proxy.url}/devstoreaccount1`, await makeContainer(), { credentials: { kind: 'default' } })
+    await assert.rejects(store.put(blob, [Buffer.from('x')]), { code: 'EAGAIN' }) // the emulator takes tokens over TLS only
+    await assert.rejects(store.head(blob), { code: 'EAGAIN' })
+    assert.equal(asked, 1)
+    assert.ok(proxy.seen.length > 1 && proxy.seen.every(({ headers }) => headers.authorization === 'Bearer a-token'))
   })
 
   it('finds the blobs of registry:2, whose names begin with a slash', async () => {

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { call, codesOf, digestOf, pathOf } from '../support/client.ts'
@@ -90,6 +94,39 @@ describe('a registry with its blobs in S3', { skip: need('versitygw') }, async (
     target.searchParams.set('X-Amz-Signature', '0'.repeat(64))
     assert.equal((await fetch(target)).status, 403)
   })
+
+  it(
+    'finds its keys in the environment, in a file, and at the endpoint of a container',
+    { timeout: 60_000 },
+    async () => {
+      const bucket = randomUUID()
+      await server.makeBucket(bucket)
+      const whole = s3Env(server.url, bucket).REGISTRY_STORAGE!
+      const [, accesskey, secretkey] = /accesskey: ([^,]+), secretkey: "([^"]+)"/.exec(whole)!
+      const storage = whole.replace(/accesskey: [^,]+, secretkey: "[^"]+"/, 'secure: false')
+      const keys = { AccessKeyId: accesskey, SecretAccessKey: secretkey, Token: '', Expiration: '2099-01-01T00:00:00Z' }
+      const container = createServer((_message, response) => {
+        response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(keys))
+      }).listen(0, '127.0.0.1')
+      await once(container, 'listening')
+      after(() => container.close())
+      const folder = await mkdtemp(join(tmpdir(), 'holdfast-aws-'))
+      after(() => rm(folder, { recursive: true }))
+      const file = join(folder, 'credentials')
+      await writeFile(file, `[ours]\naws_access_key_id = ${accesskey}\naws_secret_access_key = ${secretkey}\n`)
+      const { port } = container.address() as AddressInfo
+      for (const env of [
+        { AWS_ACCESS_KEY_ID: accesskey!, AWS_SECRET_ACCESS_KEY: secretkey! },
+        { AWS_SHARED_CREDENTIALS_FILE: file, AWS_PROFILE: 'ours' },
+        { AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${port}/keys` },
+      ]) {
+        const registry = await startRegistry({ env: { REGISTRY_STORAGE: storage, ...env } })
+        after(() => registry.dispose())
+        await pushImage(registry.url, 'app', 'v1', [randomBytes(1000)])
+        await pull(registry.url, 'app', 'v1')
+      }
+    },
+  )
 
   it("never passes a client's credentials on", async () => {
     const proxy = await startFaultProxy(server.url)

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { ObjectStoreConfiguration } from '../configuration.ts'
 import type { Build } from './tools.ts'
 
@@ -10,7 +11,8 @@ export function buildObjectStore(build: Build): ObjectStoreConfiguration | undef
   const { storage } = build.reading.values
   for (const name of ['s3', 's3aws'] as const)
     if (storage[name]) return buildS3(build, `storage.${name}`, storage[name])
-  return storage.azure && buildAzure(build, storage.azure)
+  if (storage.azure) return buildAzure(build, storage.azure)
+  return storage.gcs && buildGcs(build, storage.gcs)
 }
 
 type S3Keys = NonNullable<Build['reading']['values']['storage']['s3']>
@@ -39,7 +41,7 @@ function buildS3(build: Build, path: string, s3: S3Keys): ObjectStoreConfigurati
     encryption: encrypt ? { keyId: keyid } : undefined,
     storageClass: storageclass === 'NONE' ? undefined : storageclass,
     acl: s3.objectacl,
-    partSize: partSize(build, `${path}.chunksize`, s3.chunksize),
+    partSize: partSize(build, `${path}.chunksize`, { bytes: s3.chunksize, least: leastPart }),
     multipartCopy: {
       threshold: s3.multipartcopythresholdsize,
       size: Math.max(leastPart, s3.multipartcopychunksize),
@@ -59,8 +61,8 @@ function checkEndpoint({ error }: Build, path: string, endpoint: string | undefi
     error(`${path}.regionendpoint`, `is ${JSON.stringify(endpoint)}: expected a URL such as https://s3.example.com`)
 }
 
-function partSize({ error, warn }: Build, path: string, bytes: number): number {
-  if (bytes < leastPart) error(path, `is ${bytes}: expected ${leastPart} (5 MiB) at least`)
+function partSize({ error, warn }: Build, path: string, { bytes, least }: { bytes: number; least: number }): number {
+  if (bytes < least) error(path, `is ${bytes}: expected ${least} at least`)
   if (bytes > mostPart)
     warn(path, `is ${bytes}: 32 MiB is taken, for parts are held in memory; later ones need not be larger`)
   return Math.min(bytes, mostPart)
@@ -120,4 +122,27 @@ function azureCredentials({ missing, error }: Build, azure: AzureKeys, given: Re
 function connectionOf(text: string | undefined): Record<string, string> {
   const pairs = (text ?? '').split(';').map((pair) => /^\s*([^=]+)=(.*)$/.exec(pair))
   return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1], pair[2]]] : [])))
+}
+
+type GcsKeys = NonNullable<Build['reading']['values']['storage']['gcs']>
+
+function buildGcs(build: Build, gcs: GcsKeys): ObjectStoreConfiguration {
+  if (!gcs.bucket) build.missing('storage.gcs.bucket', 'the name of a bucket')
+  return {
+    kind: 'gcs',
+    bucket: gcs.bucket ?? '',
+    endpoint: gcs.endpoint ?? 'https://storage.googleapis.com',
+    credentials: gcsCredentials(build, gcs),
+    prefix: prefixOf(gcs.rootdirectory),
+    partSize: partSize(build, 'storage.gcs.chunksize', { bytes: gcs.chunksize, least: MiB }),
+  }
+}
+
+function gcsCredentials({ missing }: Build, { keyfile, credentials, endpoint }: GcsKeys) {
+  if (keyfile) return { kind: 'file', path: resolve(keyfile) } as const
+  if (!credentials) return endpoint === undefined ? ({ kind: 'default' } as const) : ({ kind: 'none' } as const)
+  const { client_email, private_key } = credentials
+  if (!client_email) missing('storage.gcs.credentials.client_email', 'the address of the service account')
+  if (!private_key) missing('storage.gcs.credentials.private_key', "the service account's private key")
+  return { kind: 'key', key: { client_email: client_email ?? '', private_key: private_key ?? '' } } as const
 }

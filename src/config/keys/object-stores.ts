@@ -4,6 +4,7 @@ import { key, option, section } from '../nodes.ts'
 const rootdirectory = key(textKind, 'What stands before every path; nothing by default.')
 const skipverify = key(booleanKind, "Whether any certificate of the server's is taken.", { default: 'false' })
 const bytes = integerKind(0)
+const unneeded = { ignored: 'the e-mail address and the private key say it all', quiet: true }
 
 /** The keys of `s3`, under a name of its own for each of its two names. */
 export function s3(doc: string) {
@@ -107,4 +108,35 @@ export const azure = option('In Azure Blob Storage.', {
     default: '100ms',
     zeroIsDefault: true,
   }),
+})
+
+export const gcs = option('In Google Cloud Storage.', {
+  bucket: key(textKind, 'The bucket, which must be there.'),
+  keyfile: key(textKind, "The file with a service account's key; by default credentials are what the environment has."),
+  credentials: option('The same key, right here.', {
+    type: key(textKind, 'Always service_account.'),
+    client_email: key(textKind, 'Whose key it is.'),
+    private_key: key(textKind, 'The key itself.', { secret: true }),
+    ...Object.fromEntries(
+      [
+        'project_id',
+        'private_key_id',
+        'client_id',
+        'auth_uri',
+        'token_uri',
+        'auth_provider_x509_cert_url',
+        'client_x509_cert_url',
+        'universe_domain',
+      ].map((name) => [name, key(textKind, 'As Google gives it out.', { status: unneeded })]),
+    ),
+  }),
+  rootdirectory,
+  chunksize: key(bytes, 'Bytes of the first parts of an upload, 32 MiB at most; later ones are larger.', {
+    default: '8388608',
+    zeroIsDefault: true,
+  }),
+  maxconcurrency: key(bytes, 'How many requests registry:2 makes at a time.', {
+    status: { ignored: 'uploads share a bounded memory instead', quiet: true },
+  }),
+  endpoint: key(urlKind, "Another server than Google's, which is asked without credentials unless a key is given."),
 })

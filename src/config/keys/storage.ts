@@ -1,13 +1,12 @@
 import { booleanKind, durationKind, integerKind, textKind } from '../kinds.ts'
 import { key, opaque, option, section } from '../nodes.ts'
-import { azure, s3 } from './object-stores.ts'
+import { azure, gcs, s3 } from './object-stores.ts'
 
-const objectStore = { later: 'object storage', unsafe: true }
 const gone = (instead: string) => ({ ignored: instead, unsafe: true })
 const database = 'facts are read from the database, there is nothing to cache'
 
 export const storage = section(
-  'Where the images are kept: one of filesystem, inmemory, s3 and azure.',
+  'Where the images are kept: one of filesystem, inmemory, s3, azure and gcs.',
   {
     filesystem: option('In a folder.', {
       rootdirectory: key(textKind, 'The folder; images lie in `docker/registry/v2` below it, as in registry:2.', {
@@ -21,7 +20,7 @@ export const storage = section(
     s3: s3('In Amazon S3 or what speaks like it.'),
     s3aws: s3('The same as `s3`, by its older name.'),
     azure,
-    gcs: opaque('In Google Cloud Storage.', objectStore),
+    gcs,
     oss: opaque('In Alibaba Cloud OSS; gone from registry:3 as well.', gone('move the images to a folder')),
     swift: opaque('In OpenStack Swift; gone from registry:3 as well.', gone('move the images to a folder')),
     delete: section('Deleting by clients.', {

@@ -27,7 +27,9 @@ export function createContent({ store, key, size, etag, idleMs, ...source }: Sou
   async function openAt(first: number, last: number): Promise<Readable> {
     const found = await store.get(key, { first, last, etag })
     if (!found) throw new StoreError(`${key} is gone from the store`)
-    return found.body
+    if (found.etag === etag) return found.body
+    found.body.destroy()
+    throw new StoreError(`${key} was replaced while it was read`)
   }
 
   return {

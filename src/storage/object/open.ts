@@ -1,10 +1,11 @@
 import type { AzureOptions } from './azure/client.ts'
+import type { GcsOptions } from './gcs/client.ts'
 import type { S3Options } from './s3/client.ts'
 import type { ObjectStore } from './store.ts'
 
 export { createObjectStorage } from './driver.ts'
 
-type Objects = ({ kind: 's3' } & S3Options) | ({ kind: 'azure' } & AzureOptions)
+type Objects = ({ kind: 's3' } & S3Options) | ({ kind: 'azure' } & AzureOptions) | ({ kind: 'gcs' } & GcsOptions)
 
 interface Deps {
   clock: { now(): Date }
@@ -24,5 +25,7 @@ async function clientOf(objects: Objects, deps: Deps): Promise<ObjectStore> {
       return (await import('./s3/client.ts')).createS3(objects)
     case 'azure':
       return (await import('./azure/client.ts')).createAzure(objects, deps)
+    case 'gcs':
+      return (await import('./gcs/client.ts')).createGcs(objects, deps)
   }
 }

@@ -84,9 +84,7 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     })
     const { statusCode: status = 0 } = answer
     if ((status >= 200 && status < 300) || expect.includes(status)) return answer
-    const text = await textOf(answer).catch(() => '')
-    const reason = tagOf(text, 'Code') ?? String(answer.headers['x-ms-error-code'] ?? '')
-    const said = tagOf(text, 'Message')?.split('\n')[0] ?? ''
+    const { reason, said } = reasonOf(answer, await textOf(answer).catch(() => ''))
     const what = `${request.method} ${request.path.split('?')[0]}`
     throw new StoreError(
       `${hostOf(request)} answered ${what} with ${[status, reason, said].filter(Boolean).join(' ')}`,
@@ -134,10 +132,24 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
 /** Whether an answer says that an object is not there. @throws StoreError when it is the bucket that is not there */
 export async function isMissing(answer: IncomingMessage): Promise<boolean> {
   if (answer.statusCode !== 404) return false
-  const text = await textOf(answer).catch(() => '')
-  const reason = tagOf(text, 'Code') ?? String(answer.headers['x-ms-error-code'] ?? '')
+  const { reason, said } = reasonOf(answer, await textOf(answer).catch(() => ''))
   if (['', 'NoSuchKey', 'BlobNotFound'].includes(reason)) return true
+  if (reason === 'notFound' && !/bucket does not exist/.test(said)) return true
   throw new StoreError(`the store answered ${reason}`, { status: 404, reason })
+}
+
+/** The store's word for what is wrong, and its sentence: in XML, in a header, or in JSON. */
+function reasonOf({ headers }: IncomingMessage, text: string): { reason: string; said: string } {
+  if (!text.startsWith('{')) {
+    const reason = tagOf(text, 'Code') ?? String(headers['x-ms-error-code'] ?? '')
+    return { reason, said: tagOf(text, 'Message')?.split('\n')[0] ?? '' }
+  }
+  try {
+    const { error } = JSON.parse(text) as { error: { message?: string; errors?: { reason?: string }[] } }
+    return { reason: error.errors?.[0]?.reason ?? '', said: error.message ?? '' }
+  } catch {
+    return { reason: '', said: '' }
+  }
 }
 
 function mayPass({ status, reason }: StoreError): boolean {

@@ -57,7 +57,8 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
   const { endpoint, path: above } = endpointOf(serviceUrl)
   const base = `${above}/${container}`
   const transport = createTransport({ skipVerify: options.skipVerify, ...options.patience })
-  const token = credentials.kind === 'client' || credentials.kind === 'default' ? createTokens(credentials) : undefined
+  const token =
+    credentials.kind === 'client' || credentials.kind === 'default' ? createTokens(credentials, clock) : undefined
   const sas = Object.fromEntries(new URLSearchParams(credentials.kind === 'sas' ? credentials.query : ''))
   let probing: Promise<string> | undefined
 

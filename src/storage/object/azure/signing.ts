@@ -22,6 +22,8 @@ const signed = ['content-encoding', 'content-language', 'content-length', 'conte
 const conditions = ['if-modified-since', 'if-match', 'if-none-match', 'if-unmodified-since', 'range']
 /** How long a signed URL holds; as with registry:2. */
 const holdsMs = 20 * 60_000
+/** So long before its end a token is asked for anew. */
+const renewMs = 5 * 60_000
 const sasVersion = '2021-12-02'
 
 /** The `Authorization` of a request by the account's key (Azure Storage, "Authorize with Shared Key"). */
@@ -52,21 +54,30 @@ function hmac(key: string, text: string): string {
   return createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('base64')
 }
 
-/** Gives tokens by Azure's own library, which is loaded with the first of them and keeps each as long as it holds. */
-export function createTokens(credentials: Extract<AzureCredentials, { kind: 'client' | 'default' }>) {
-  let loading: ReturnType<typeof load> | undefined
-  async function load() {
+/** Gives tokens by Azure's own library, which is loaded with the first of them; each is kept until it is about to end. */
+export function createTokens(
+  credentials: Extract<AzureCredentials, { kind: 'client' | 'default' }>,
+  clock: { now(): Date },
+): () => Promise<string> {
+  let kept: { token: string; expiresOnTimestamp: number } | undefined
+  let asking: Promise<string> | undefined
+  async function ask(): Promise<string> {
     const { ClientSecretCredential, DefaultAzureCredential } = await import('@azure/identity')
-    if (credentials.kind === 'default') return new DefaultAzureCredential()
-    return new ClientSecretCredential(credentials.tenantId, credentials.clientId, credentials.secret)
-  }
-  return async function token(): Promise<string> {
+    const { tenantId, clientId, secret } = { tenantId: '', clientId: '', secret: '', ...credentials }
+    const credential =
+      credentials.kind === 'default'
+        ? new DefaultAzureCredential()
+        : new ClientSecretCredential(tenantId, clientId, secret)
     try {
-      const { token } = (await (await (loading ??= load())).getToken('https://storage.azure.com/.default'))!
-      return token
+      kept = await credential.getToken('https://storage.azure.com/.default')
+      return kept.token
     } catch (cause) {
       const { message, name } = cause as Error
       throw new StoreError(`cannot get a token: ${message}`, { status: 401, reason: name, cause })
     }
+  }
+  return async () => {
+    if (kept && kept.expiresOnTimestamp - clock.now().getTime() > renewMs) return kept.token
+    return (asking ??= ask().finally(() => (asking = undefined)))
   }
 }
