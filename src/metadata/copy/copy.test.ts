@@ -214,7 +214,7 @@ describe('a copy of a database', { skip: withoutPostgres }, () => {
     await intoSqlite(file, async () => {})
     const older = new DatabaseSync(file)
     older.exec("insert into repository (name) values ('old')")
-    older.exec('pragma user_version = 2')
+    older.exec('alter table job drop column holder; pragma user_version = 3')
     older.close()
     const copied = await copyDatabase({ file }, { url: await postgres.createDatabase() }, { online: false })
     assert.deepEqual(copied[0], { table: 'repository', rows: 1 })
