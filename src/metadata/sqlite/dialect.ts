@@ -15,7 +15,7 @@ export const dialect: Dialect = {
   lock: () => [],
 }
 
-const words: Words = {
+export const words: Words = {
   text: 'text',
   integer: 'integer',
   bytes: 'blob',
