@@ -188,6 +188,7 @@ describe('a copy of a database', { skip: withoutPostgres }, () => {
     await refuse(used, { url }, /Cannot copy to 127\.0\.0\.1:\d+\/holdfast_\d+: it is not empty: table job has rows/)
     await refuse({ url }, used, /holdfast\.db is there already; move it away/)
     await refuse({ file: join(folder, 'missing.db') }, { file }, /no such file/)
+    await refuse({ url: await postgres.createDatabase() }, { file }, /it is of an older Holdfast, or of none/)
     const garbage = join(folder, 'garbage.db')
     await writeFile(garbage, 'no database at all'.repeat(100))
     await refuse({ file: garbage }, { file }, /file is not a database/)
