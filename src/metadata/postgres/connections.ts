@@ -26,6 +26,7 @@ export function createConnections(url: string, use: 'serving' | 'upkeep') {
   const pool = new Pool({
     connectionString: url,
     max: use === 'serving' ? most : 1,
+    min: 1, // so that it can be seen at the server that the database is in use
     connectionTimeoutMillis: connectMs,
     idleTimeoutMillis: 30_000,
     ...(use === 'serving' && {

@@ -34,6 +34,7 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
   const opening = createConnections(url, 'upkeep')
   await openDatabase(opening, url, 'migrate').finally(opening.close)
   const connections = createConnections(url, 'serving')
+  await connections.withConnection(async () => {}) // the first, which stays
   const hearing = createHearing(connections, onEvents)
   const reads = createReads(dialect)
   const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>
