@@ -55,7 +55,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     clock,
     onEvents: (events) => {
       for (const { type, at: _at, actor, ...fields } of events)
-        if (!type.endsWith('.pulled')) log.info(type, { ...fields, address: actor.address }) // the access log tells of pulls
+        if (!type.endsWith('.pulled'))
+          log.info(type, { ...fields, ...(actor.address ? { address: actor.address } : { actor: actor.name }) }) // the access log tells of pulls
       volume.notice()
       for (const feature of features) feature.onEvents?.(events)
     },

@@ -4,7 +4,8 @@ import { ConfigurationError } from '../config/problems.ts'
 
 const usage = `Usage: holdfast config COMMAND
 
-  check [CONFIG]              say what is wrong and what is not honoured; exits with 1 when the registry would not start
+  check [CONFIG]              say what is wrong and what is not honoured; exits with 1 when it cannot be used
+                              (certificates and lists of users are read when the registry starts)
   show [CONFIG] [--origin]    print what holds, as a file; --origin says where each value comes from
   explain [KEY]               say what a key means (all of them without one)
   schema                      print the JSON Schema of the file, for editors

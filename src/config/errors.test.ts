@@ -135,7 +135,7 @@ const warned: [text: string, warning: string][] = [
   ['nonsense: 1', '2: there is no key nonsense'],
   [
     'http: {draintimeout: 10}',
-    '2: http.draintimeout is "10": less than a millisecond, for a number without a unit counts nanoseconds; write 10s for seconds',
+    '2: http.draintimeout is "10": less than a millisecond, for a number without a unit counts nanoseconds; write 10s for seconds, 10ms for milliseconds',
   ],
   [
     'http: {host: "https://registry.test/below"}',

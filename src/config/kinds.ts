@@ -64,7 +64,7 @@ export const durationKind: Kind<number> = {
   doubt(text) {
     const ms = goDuration(text)
     if (ms === undefined || ms === 0 || ms >= 1) return undefined
-    return `less than a millisecond, for a number without a unit counts nanoseconds; write ${Number.parseInt(text, 10)}s for seconds`
+    return `less than a millisecond, for a number without a unit counts nanoseconds; write ${Number.parseInt(text, 10)}s for seconds, ${Number.parseInt(text, 10)}ms for milliseconds`
   },
   schema: { type: ['string', 'integer'] },
 }

@@ -1,3 +1,4 @@
+import { finished } from 'node:stream'
 import { OciError } from '../oci/errors.ts'
 import type { HttpRequest } from './types.ts'
 
@@ -8,22 +9,25 @@ const maxChunks = 1000
  * @throws OciError SIZE_INVALID (413)
  */
 export async function readBody(request: HttpRequest<unknown>, limit: number): Promise<Buffer> {
-  const tooLarge = () =>
-    new OciError('SIZE_INVALID', { status: 413, message: `the body is larger than ${limit} bytes` })
-  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
+  const tooLarge = { status: 413, message: `the body is larger than ${limit} bytes` }
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw new OciError('SIZE_INVALID', tooLarge)
+  const body = request.body()
   const blocks: Buffer[] = []
   let chunks: Buffer[] = []
   let size = 0
-  // Leaving the loop must not destroy the request: its connection still carries the answer.
-  for await (const chunk of request.body().iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) throw tooLarge()
-    chunks.push(chunk)
-    if (chunks.length < maxChunks) continue
-    blocks.push(Buffer.concat(chunks)) // a body of single bytes would cost hundreds of times its size
-    chunks = []
-  }
-  return blocks.length === 0 && chunks.length === 1 ? chunks[0]! : Buffer.concat([...blocks, ...chunks], size)
+  return new Promise((resolve, reject) => {
+    // Not by iteration: that keeps the stream paused, and who sends nothing would be taken for somebody who waits for us.
+    body.on('data', (chunk: Buffer) => {
+      if ((size += chunk.length) > limit) return reject(new OciError('SIZE_INVALID', tooLarge))
+      chunks.push(chunk)
+      if (chunks.length < maxChunks) return
+      blocks.push(Buffer.concat(chunks)) // a body of single bytes would cost hundreds of times its size
+      chunks = []
+    })
+    finished(body, { writable: false }, (error) =>
+      error ? reject(error) : resolve(Buffer.concat([...blocks, ...chunks], size)),
+    )
+  })
 }
 
 /** Declared length of a body; undefined when it is streamed in pieces. */

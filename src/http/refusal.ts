@@ -52,7 +52,7 @@ const refusals: Record<string, readonly [string, 'REQUEST_INVALID' | 'UNSUPPORTE
 
 /** Answers what the HTTP parser refused, so that a client learns why before the connection closes. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesRead === 0) return void socket.destroy()
   const [statusLine, code] = refusals[error.code ?? ''] ?? (['400 Bad Request', 'REQUEST_INVALID'] as const)
   const body = new OciError(code, { message: `cannot read the request: ${statusLine.slice(4).toLowerCase()}` }).toJson()
   socket.end(

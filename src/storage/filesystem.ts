@@ -12,8 +12,12 @@ const unnamed = 'holdfast/unnamed'
 /** More than any manifest has: a larger link or manifest is damage, and not read into memory. */
 const maxSmall = 8 << 20
 
-/** Keeps content in files below a folder. What is published is on the disk, names included, before the promise resolves. */
+/**
+ * Keeps content in files below a folder. What is published is on the disk, names included, before the promise resolves. Nothing is
+ * written or missed where the folder is no more what it was at the start, as when it is unmounted: that throws `EAGAIN`.
+ */
 export function createFilesystem(root: string): StorageDriver {
+  const expectRoot = rootKeeper(root)
   const receive = createReceiver()
   const openFile = createFileOpener()
   const pathOf = (path: string) => join(root, path)
@@ -41,15 +45,19 @@ export function createFilesystem(root: string): StorageDriver {
       const found = names.mayAnswer()
         ? names.call(() => orMissingNow(() => statSync(file, { throwIfNoEntry: false })))
         : await orMissing(stat(file))
+      if (!found) expectRoot()
+      else if (!found.isFile() && !found.isDirectory()) throw new Error(`Cannot use ${path}: it is no file`)
       return found?.isFile() ? { size: found.size, modifiedAt: found.mtime } : undefined
     },
 
     async open(path) {
       const file = await orMissing(open(pathOf(path), 'r'))
+      if (!file) expectRoot()
       return file && openFile(file)
     },
 
     async append(path, offset, source, onChunk) {
+      expectRoot()
       const file = await openForWriting(pathOf(path))
       try {
         return await receive(file, offset, source, onChunk)
@@ -60,6 +68,7 @@ export function createFilesystem(root: string): StorageDriver {
 
     async publish(from, to) {
       const [source, target] = [pathOf(from), pathOf(to)]
+      expectRoot()
       try {
         await sync(source)
         await mkdir(dirname(target), { recursive: true })
@@ -73,6 +82,7 @@ export function createFilesystem(root: string): StorageDriver {
       await sync(folder) // the name of the content
       await sync(dirname(folder)) // the name of its folder, which is new as often as not
       await makeDurable(dirname(folder))
+      expectRoot()
     },
 
     async delete(path) {
@@ -85,20 +95,26 @@ export function createFilesystem(root: string): StorageDriver {
       const found = names.mayAnswer()
         ? names.call(() => orMissingNow(() => readdirSync(folder, options)))
         : await orMissing(readdir(folder, options))
+      if (!found) expectRoot()
       return found?.flatMap((entry) => (entry.isSymbolicLink() ? [] : [entry.name])) ?? []
     },
 
     async get(path) {
-      return orMissingNow(() => {
-        const { size } = statSync(pathOf(path))
+      const content = orMissingNow(() => {
+        const found = statSync(pathOf(path))
+        if (!found.isFile()) throw new Error(`Cannot read ${path}: it is no file`)
+        const { size } = found
         if (size > maxSmall) throw new Error(`Cannot read ${path}: it has ${size} bytes, expected ${maxSmall} at most`)
         return readFileSync(pathOf(path))
       })
+      if (!content) expectRoot()
+      return content
     },
 
     async put(path, content, modifiedAt) {
       // In one step of the event loop: one name serves all, and calls through the thread pool would take three times as long.
       const [target, source] = [pathOf(path), pathOf(unnamed)]
+      expectRoot()
       inFolder(dirname(source), () => writeFileSync(source, content))
       utimesSync(source, modifiedAt, modifiedAt)
       inFolder(dirname(target), () => renameSync(source, target))
@@ -110,6 +126,18 @@ export function createFilesystem(root: string): StorageDriver {
         if (codeOf(error) !== 'EEXIST') throw error
       })
     },
+  }
+}
+
+/** Throws when the folder is another than it was at first: what is written there would be gone when the right one is back. */
+function rootKeeper(root: string): () => void {
+  mkdirSync(root, { recursive: true })
+  const { dev, ino } = statSync(root)
+  return () => {
+    const now = statSync(root, { throwIfNoEntry: false })
+    if (now?.dev === dev && now.ino === ino) return
+    const message = `${root} is not the folder it was at the start: was it unmounted? Mount it again, or start Holdfast anew`
+    throw Object.assign(new Error(message), { code: 'EAGAIN' })
   }
 }
 

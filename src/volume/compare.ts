@@ -70,6 +70,8 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
     const served = new Set<Digest>()
     let gathered: FoundManifest[] = []
     let taking: Promise<void> = Promise.resolve()
+    /** Links that lead to nothing that can be served. */
+    const broken: string[] = []
 
     await layers()
     await revisions()
@@ -77,6 +79,11 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
     await keepWhatIsNeeded()
     await handOver()
     await taking
+    if (broken.length > 0)
+      onUnreadable(
+        broken[0]!,
+        `this and ${broken.length - 1} more links lead to no whole manifest; holdfast fsck lists them`,
+      )
     return difference
 
     /** Does a part of the work; what cannot be read is told, and the rest goes on. */
@@ -130,7 +137,8 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
             const link = await storage.stat(path)
             if (!link) return
             if (known.manifests.has(digest)) served.add(digest)
-            else if (!takenAway(path, link.modifiedAt)) await find(digest, link.modifiedAt.getTime())
+            else if (!takenAway(path, link.modifiedAt) && !(await find(digest, link.modifiedAt.getTime())))
+              broken.push(path)
           })
       })
     }
@@ -177,7 +185,10 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       if (before && (!digest || (!current && at <= before.movedAt))) return stays(tag, before.digest)
       if (before && digest === before.digest) return stays(tag, digest) // a copy of the volume may have other times
       if (before && !treeWins(at, before.movedAt)) return
-      if (!digest || !(await isServed(digest))) return before && stays(tag, before.digest) // it leads nowhere now
+      if (!digest || !(await isServed(digest))) {
+        broken.push(currentLink(repository, tag))
+        return before && stays(tag, before.digest)
+      }
       present.add(tag)
       found.tags.push({ name: tag, digest, movedAt: at, history })
 

@@ -30,16 +30,16 @@ printf 'FROM theirs-base\nCOPY . /\nVOLUME /var/lib/registry\nENTRYPOINT ["/regi
 docker build --tag theirs theirs > build.log 2>&1 || { cat build.log; false; }
 for tag in one two three; do docker tag myapp localhost:5000/team/app:$tag; done
 pull() { docker rmi "localhost:5000/$1" > /dev/null 2>&1 || true; docker pull "localhost:5000/$1" > /dev/null; }
-docker run -d -p 5000:5000 --name registry theirs
+docker run -d -p 5000:5000 --name registry --restart=always theirs
 ready
 docker push localhost:5000/team/app:one > /dev/null
-docker stop registry > /dev/null
-docker run -d -p 5000:5000 --name holdfast --volumes-from registry holdfast
+docker update --restart=no registry > /dev/null && docker stop registry > /dev/null
+docker run -d -p 5000:5000 --name holdfast --restart=always --volumes-from registry holdfast
 ready
 pull team/app:one
 docker push localhost:5000/team/app:two > /dev/null
-docker stop holdfast > /dev/null
-docker start registry
+docker update --restart=no holdfast > /dev/null && docker stop -t 60 holdfast > /dev/null
+docker update --restart=always registry > /dev/null && docker start registry
 ready
 pull team/app:one && pull team/app:two
 docker tag myapp localhost:5000/team/app:three

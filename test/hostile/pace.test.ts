@@ -67,6 +67,17 @@ describe('the pace of a client', { concurrency: true }, () => {
     assert.match(text, /^(HTTP\/1.1 408 |$)/)
   })
 
+  for (const framing of ['Content-Length: 1000', 'Transfer-Encoding: chunked'])
+    it(`cuts a manifest that does not come to an end: ${framing}`, async () => {
+      const { socket, ended } = open()
+      const type = 'Content-Type: application/vnd.oci.image.manifest.v1+json'
+      const start = framing.startsWith('T') ? '1\r\n{\r\n' : '{'
+      socket.write(`PUT /v2/slow/manifests/v1 HTTP/1.1\r\nHost: x\r\n${type}\r\n${framing}\r\n\r\n${start}`)
+      const { ms } = await Promise.race([ended, sleep(8000, { ms: Infinity })])
+      assert.ok(ms > 1000 && ms < 5000, `cut after ${ms} ms`)
+      socket.destroy()
+    })
+
   it('cuts a body of a few bytes a second, and keeps what came of it', async () => {
     const path = await startUpload()
     const { socket, ended } = open()

@@ -231,8 +231,9 @@ describe('a volume that Holdfast knows', { concurrency: 4 }, () => {
   it('keeps a tag where it was when registry:2 moved it to a manifest that is not there', async () => {
     const data = await makeVolume(base)
     await writeFile(current(data, 'v1'), digestOf('nowhere'))
-    const { url, close } = await serve(data)
+    const { url, logged, close } = await serve(data)
     assert.deepEqual(await inventoryOf(url), healthy)
+    assert.match(logged.join('\n'), /volume\.unreadable .*tags\/v1\/current\/link.* lead to no whole manifest/)
     await close()
     assert.match(lines(await check(data)), /tag v1 leads nowhere/)
   })

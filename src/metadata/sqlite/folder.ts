@@ -1,12 +1,15 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Makes the folder of a database. @throws Error that says who cannot */
 export function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder)) // one by one: where the kernel lets nobody make one, in /proc, Node's own way goes round for ever
   try {
-    mkdirSync(folder, { recursive: true })
+    mkdirSync(folder)
   } catch (cause) {
+    if (existsSync(folder)) return // another was faster
     throw new Error(`Cannot make ${folder}: ${(cause as Error).message}; may this user write there?`, { cause })
   }
 }
