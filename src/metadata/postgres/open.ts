@@ -57,5 +57,17 @@ async function prepare(client: Client, older: 'migrate' | 'refuse'): Promise<voi
         `insert into schema_version values (${present + texts.length})`,
       ].join(';\n'),
     )
+  if (older === 'migrate') await settleRestored(client)
   await client.query('commit')
+}
+
+/**
+ * The log of a server that this database was moved from by pg_dump bears the ids of transactions there. Those that were never
+ * given out here would look as if they were still to come.
+ */
+async function settleRestored(client: Client): Promise<void> {
+  const next = 'pg_snapshot_xmax(pg_current_snapshot())'
+  const newest = `select xid >= ${next} as restored from event order by sequence desc limit 1`
+  if ((await client.query(newest)).rows[0]?.restored)
+    await client.query(`update event set xid = '3' where xid >= ${next}`) // the first id there is
 }
