@@ -20,22 +20,21 @@ import { createSandbox } from '../support/sandbox.ts'
 const skip = withoutPostgres || need('versitygw', 'nginx')
 
 describe('three nodes on one PostgreSQL and one bucket behind nginx', { skip }, async () => {
+  const server = await startS3()
+  const ports = [await freePort(), await freePort(), await freePort()]
+  const url = await startNginx(ports)
   let postgres: Postgres
   let folder: string
-  let url: string
   let start: (index: number) => Promise<RunningRegistry>
   const nodes: RunningRegistry[] = []
   before(async () => {
     postgres = await startPostgres()
     folder = await mkdtemp(join(tmpdir(), 'holdfast-cluster-'))
-    const server = await startS3()
     const bucket = randomUUID()
     await server.makeBucket(bucket)
     const env = { ...s3Env(server.url, bucket), HOLDFAST_DATABASE_URL: await postgres.createDatabase() }
-    const ports = [await freePort(), await freePort(), await freePort()]
     start = (index) => startRegistry({ data: join(folder, String(index)), port: ports[index]!, env })
     for (const index of ports.keys()) nodes.push(await start(index))
-    url = await startNginx(ports)
   })
   after(async () => {
     for (const node of nodes) await node.stop()
