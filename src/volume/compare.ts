@@ -72,6 +72,8 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
     let taking: Promise<void> = Promise.resolve()
     /** Links that lead to nothing that can be served. */
     const broken: string[] = []
+    /** What the manifests found say of the sizes of blobs. */
+    const stated = new Map<Digest, Set<number>>()
 
     await layers()
     await revisions()
@@ -79,10 +81,11 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
     await keepWhatIsNeeded()
     await handOver()
     await taking
+    found.blobs.forEach(believeManifests)
     if (broken.length > 0)
       onUnreadable(
         broken[0]!,
-        `this and ${broken.length - 1} more links lead to no whole manifest; holdfast fsck lists them`,
+        `this and ${broken.length - 1} more links lead to nothing whole; holdfast fsck lists them`,
       )
     return difference
 
@@ -129,6 +132,14 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       found.blobs.push({ digest, size: data.size, storedAt: data.modifiedAt.getTime() })
     }
 
+    /** A blob that no manifest knows by the size it has is recorded by theirs: its bytes are damaged, and not served. */
+    function believeManifests(blob: Found['blobs'][0]): void {
+      const sizes = stated.get(blob.digest)
+      if (!sizes || sizes.has(blob.size)) return
+      broken.push(layerLink(repository, blob.digest))
+      blob.size = [...sizes][0]!
+    }
+
     async function revisions(): Promise<void> {
       await attempt(revisionsPath(repository), async () => {
         for (const digest of await reader.digestsIn(revisionsPath(repository)))
@@ -151,7 +162,10 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       served.add(digest)
       found.manifests.push(digest)
       gathered.push(read.manifest)
-      for (const child of read.document.references) if (child.kind === 'child') await findChild(child.digest)
+      for (const { kind, digest: needed, size } of read.document.references) {
+        if (kind === 'child') await findChild(needed)
+        else if (size > 0) stated.set(needed, (stated.get(needed) ?? new Set()).add(size))
+      }
       if (gathered.length >= portion) await handOver()
       return true
     }

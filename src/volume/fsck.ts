@@ -56,13 +56,13 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   if ((await storage.list('repositories')).length > 0 && (await storage.list('images')).length > 0)
     await report('repositories', 'images of the first, Python registry: not served')
   const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
+  await checkBlobFiles({ storage, metadata: store, report, resize: facts.resizeBlob }) // first: links to what is moved aside lead nowhere
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
   for (const name of [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
     await checkRepository(name)
     await agree(name)
   }
-  await checkBlobFiles({ storage, metadata: store, report, resize: facts.resizeBlob })
   for await (const { digest, since } of lostBlobs(storage, store, breathe))
     await report(digest, 'a blob of the database whose bytes are gone', {
       how: 'take it out of the database',

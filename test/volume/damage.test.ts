@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { before, describe, it } from 'node:test'
 import { call, digestOf } from '../support/client.ts'
@@ -90,7 +90,7 @@ const mendable: Record<string, Shape> = {
       await writeFile(`${current(data, 'v1')}.0b4f6b5e.tmp`, 'sha')
       await writeFile(`${blob(data, digestOf('layer of v1'))}.0b4f6b5e.tmp`, 'lay')
     },
-    finding: /link\.0b4f6b5e\.tmp: left over .*\n.*data\.0b4f6b5e\.tmp: left over/s,
+    finding: /data\.0b4f6b5e\.tmp: left over .*\n.*link\.0b4f6b5e\.tmp: left over/s,
   },
   'a layer link that leads nowhere': {
     async damage(data) {
@@ -233,9 +233,26 @@ describe('a volume that Holdfast knows', { concurrency: 4 }, () => {
     await writeFile(current(data, 'v1'), digestOf('nowhere'))
     const { url, logged, close } = await serve(data)
     assert.deepEqual(await inventoryOf(url), healthy)
-    assert.match(logged.join('\n'), /volume\.unreadable .*tags\/v1\/current\/link.* lead to no whole manifest/)
+    assert.match(logged.join('\n'), /volume\.unreadable .*tags\/v1\/current\/link.* lead to nothing whole/)
     await close()
     assert.match(lines(await check(data)), /tag v1 leads nowhere/)
+  })
+
+  it('serves no layer that has another size than its manifest says, until it is pushed again', async () => {
+    const data = await makeVolume(base)
+    await rm(join(data, 'holdfast'), { recursive: true })
+    const damaged = digestOf('layer of v1')
+    await appendFile(blob(data, damaged), 'x')
+    for (const round of [1, 2]) {
+      const { url, logged, close } = await serve(data)
+      assert.equal((await call(url, 'GET', `/v2/app/blobs/${damaged}`)).status, 404, `round ${round}`)
+      if (round === 1) assert.match(logged.join('\n'), /volume\.unreadable .*_layers.* lead to nothing whole/)
+      else await pushText(url, 'app', 'v1', 'v1')
+      if (round === 2) assert.deepEqual(await inventoryOf(url), healthy)
+      await close()
+      if (round === 1) assert.match(lines(await check(data)), /has 12 bytes, the database says 11/)
+    }
+    assert.deepEqual(await check(data), [])
   })
 
   it('has a damaged manifest mended from the database', async () => {
