@@ -36,6 +36,7 @@ const debianPrograms = {
   openssl: ['openssl'],
   script: ['bsdutils'],
   systemctl: ['systemd'],
+  nginx: ['nginx'],
   initdb: ['postgresql'],
   postgres: ['postgresql'],
 }

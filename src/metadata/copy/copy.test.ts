@@ -9,6 +9,8 @@ import { type Postgres, startPostgres, withoutPostgres } from '../../../test/sup
 import { digestOf } from '../../oci/digest.ts'
 import { actor, pushOf } from '../contract/tools.ts'
 import { createPostgresStore } from '../postgres/store.ts'
+import { migrationsFrom } from '../sql/schema.ts'
+import { words } from '../sqlite/dialect.ts'
 import { createSqliteStore } from '../sqlite/store.ts'
 import type { SqlStore } from '../sql/store.ts'
 import { copyTables } from './copy.ts'
@@ -186,6 +188,7 @@ describe('a copy of a database', { skip: withoutPostgres }, () => {
     await refuse(used, { url }, /Cannot copy to 127\.0\.0\.1:\d+\/holdfast_\d+: it is not empty: table job has rows/)
     await refuse({ url }, used, /holdfast\.db is there already; move it away/)
     await refuse({ file: join(folder, 'missing.db') }, { file }, /no such file/)
+    await refuse({ url: await postgres.createDatabase() }, { file }, /it is of an older Holdfast, or of none/)
     const garbage = join(folder, 'garbage.db')
     await writeFile(garbage, 'no database at all'.repeat(100))
     await refuse({ file: garbage }, { file }, /file is not a database/)
@@ -211,10 +214,10 @@ describe('a copy of a database', { skip: withoutPostgres }, () => {
 
   it('is made also of an older backup', async () => {
     const file = join(folder, 'older.db')
-    await intoSqlite(file, async () => {})
     const older = new DatabaseSync(file)
+    for (const text of migrationsFrom(0, words).slice(0, 2)) older.exec(text)
     older.exec("insert into repository (name) values ('old')")
-    older.exec('alter table job drop column holder; drop table upload_state; pragma user_version = 2')
+    older.exec('pragma user_version = 2')
     older.close()
     const copied = await copyDatabase({ file }, { url: await postgres.createDatabase() }, { online: false })
     assert.deepEqual(copied[0], { table: 'repository', rows: 1 })

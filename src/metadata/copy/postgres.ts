@@ -9,7 +9,7 @@ type Use<Part, Result> = (part: Part) => Promise<Result>
 
 /** Reads a database as of now, also while nodes write to it. With `unused` none may. @throws Error in one line */
 export async function fromPostgres<Result>(url: string, unused: boolean, work: Use<Source, Result>): Promise<Result> {
-  return withDatabase(url, async (execute) => {
+  return withDatabase(url, 'refuse', async (execute) => {
     if (unused) await refuseInUse(execute)
     await execute(sql('begin isolation level repeatable read read only'))
     return work({ execute })
@@ -18,7 +18,7 @@ export async function fromPostgres<Result>(url: string, unused: boolean, work: U
 
 /** Fills an empty database. @throws Error in one line */
 export async function intoPostgres<Result>(url: string, work: Use<Target, Result>): Promise<Result> {
-  return withDatabase(url, async (execute) => {
+  return withDatabase(url, 'migrate', async (execute) => {
     await refuseInUse(execute)
     await execute(sql('begin'))
     const result = await work({
@@ -38,10 +38,14 @@ export async function intoPostgres<Result>(url: string, work: Use<Target, Result
 
 type Execute = Source['execute']
 
-async function withDatabase<Result>(url: string, work: (execute: Execute) => Promise<Result>) {
-  const connections = createConnections(url, 'copying')
+async function withDatabase<Result>(
+  url: string,
+  older: 'migrate' | 'refuse',
+  work: (execute: Execute) => Promise<Result>,
+) {
+  const connections = createConnections(url, 'upkeep')
   try {
-    await openDatabase(connections, url)
+    await openDatabase(connections, url, older)
     return await connections.withConnection((client) => work((statement) => connections.execute(client, statement)))
   } finally {
     await connections.close()

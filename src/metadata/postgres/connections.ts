@@ -22,10 +22,11 @@ export type Connections = ReturnType<typeof createConnections>
  * Connections to a PostgreSQL server, some of them and for as long as they are good: one that failed is never used again, so
  * that what it held is let go by the server. Errors that may pass bear the code `EAGAIN`, a full disk `ENOSPC`.
  */
-export function createConnections(url: string, use: 'serving' | 'copying' = 'serving') {
+export function createConnections(url: string, use: 'serving' | 'upkeep') {
   const pool = new Pool({
     connectionString: url,
     max: use === 'serving' ? most : 1,
+    min: 1, // so that it can be seen at the server that the database is in use
     connectionTimeoutMillis: connectMs,
     idleTimeoutMillis: 30_000,
     ...(use === 'serving' && {

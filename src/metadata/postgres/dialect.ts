@@ -9,7 +9,7 @@ import { sql } from '../sql/statement.ts'
  * fair, and leave no trace in the tables. They are taken in the order of their keys, so nobody waits in a circle.
  */
 export const dialect: Dialect = {
-  textsOf: (parameter) => `select unnest(cast(${parameter} as text[]))`,
+  textsOf: (parameter) => `unnest(cast(${parameter} as text[])) as given (value)`,
   settled: 'xid < pg_snapshot_xmin(pg_current_snapshot())',
   record(at: number, events: RegistryEvent[]) {
     if (events.length === 0) return []

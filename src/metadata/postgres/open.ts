@@ -6,13 +6,13 @@ import { nameOf } from './name.ts'
 const oldestServer = 15
 
 /**
- * Looks whether this server and database will do, and brings the schema to the present version; nodes that start together wait
- * for each other.
+ * Looks whether this server and database will do, and brings the schema to the present version, or refuses an older one; nodes
+ * that start together wait for each other.
  * @throws Error in one line that names the key and what it expects; then nothing was changed
  */
-export async function openDatabase(connections: Connections, url: string): Promise<void> {
+export async function openDatabase(connections: Connections, url: string, older: 'migrate' | 'refuse'): Promise<void> {
   try {
-    await connections.withConnection(prepare)
+    await connections.withConnection((client) => prepare(client, older))
   } catch (error) {
     const cause = (error as { cause?: unknown }).cause ?? error
     const { code = '' } = cause as { code?: string }
@@ -33,7 +33,7 @@ const advices: Record<string, string> = {
   ENOTFOUND: 'expected postgres://USER:PASSWORD@HOST:PORT/DATABASE of a server that runs',
 }
 
-async function prepare(client: Client): Promise<void> {
+async function prepare(client: Client, older: 'migrate' | 'refuse'): Promise<void> {
   const show = async (setting: string) =>
     String((await client.query(`select current_setting('${setting}') as value`)).rows[0].value)
   const version = Math.floor(Number(await show('server_version_num')) / 10_000)
@@ -46,6 +46,8 @@ async function prepare(client: Client): Promise<void> {
   const { rows } = tables[0].found ? await client.query('select version from schema_version') : { rows: [] }
   const present = Number(rows[0]?.version ?? 0)
   const texts = migrationsFrom(present, words)
+  if (texts.length > 0 && older === 'refuse')
+    throw new Error('it is of an older Holdfast, or of none: start this one on it once before')
   if (texts.length > 0)
     await client.query(
       [
@@ -55,5 +57,17 @@ async function prepare(client: Client): Promise<void> {
         `insert into schema_version values (${present + texts.length})`,
       ].join(';\n'),
     )
+  if (older === 'migrate') await settleRestored(client)
   await client.query('commit')
+}
+
+/**
+ * The log of a server that this database was moved from by pg_dump bears the ids of transactions there. Those that were never
+ * given out here would look as if they were still to come.
+ */
+async function settleRestored(client: Client): Promise<void> {
+  const next = 'pg_snapshot_xmax(pg_current_snapshot())'
+  const newest = `select xid >= ${next} as restored from event order by sequence desc limit 1`
+  if ((await client.query(newest)).rows[0]?.restored)
+    await client.query(`update event set xid = '3' where xid >= ${next}`) // the first id there is
 }

@@ -57,6 +57,20 @@ describe('several nodes on one PostgreSQL', { skip: withoutPostgres }, () => {
       assert.deepEqual(told[1], [], 'readers are woken when they can see it')
     })
 
+  it('see events that were restored from another server', async () => {
+    const restored = await postgres.createDatabase()
+    const before = await createPostgresStore({ url: restored, clock })
+    for (const text of ['one', 'two'])
+      await before.blobs.commit({ repository: 'r', digest: digestOf(Buffer.from(text)), size: 3, upload: '' }, actor)
+    await before.close()
+    await postgres.execute("update event set xid = '123456789012'", new URL(restored).pathname.slice(1))
+    const after = await createPostgresStore({ url: restored, clock })
+    assert.equal((await after.events.after(0, 10)).length, 2)
+    await after.blobs.unlink('r', digestOf(Buffer.from('one')), actor)
+    assert.equal((await after.events.after(0, 10)).length, 3)
+    await after.close()
+  })
+
   it('agree about every outcome, in the order of the log', async () => {
     let run = 0
     await fc.assert(

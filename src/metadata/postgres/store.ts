@@ -31,11 +31,10 @@ const tagCacheBytes = 4 << 20
  */
 export async function createPostgresStore(options: PostgresOptions): Promise<SqlStore> {
   const { url, clock, onEvents = () => undefined, onCommit } = options
-  const connections = createConnections(url)
-  await openDatabase(connections, url).catch(async (error: unknown) => {
-    await connections.close()
-    throw error
-  })
+  const opening = createConnections(url, 'upkeep')
+  await openDatabase(opening, url, 'migrate').finally(opening.close)
+  const connections = createConnections(url, 'serving')
+  await connections.withConnection(async () => {}) // the first, which stays
   const hearing = createHearing(connections, onEvents)
   const reads = createReads(dialect)
   const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>

@@ -34,11 +34,11 @@ export interface Act {
 export function createCommands(dialect: Dialect) {
   const { lock } = dialect
   const manifestSizes = `
-    select digest, length(content) as size from manifest
-    where repository_id = ?1 and digest in (${dialect.textsOf('?2')})`
+    select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
+    where repository_id = ?1 and digest = value`
   const blobSizes = `
-    select digest, size from blob_link join blob using (digest)
-    where repository_id = ?1 and digest in (${dialect.textsOf('?2')})`
+    select blob.digest, size from ${dialect.textsOf('?2')} cross join blob_link cross join blob
+    where repository_id = ?1 and blob_link.digest = value and blob.digest = value`
 
   function* record({ at, actor }: Act, happenings: Happening[]): Steps<void> {
     const whole = happenings.map((happening) => ({ ...happening, at: new Date(at).toISOString(), actor }))
@@ -99,11 +99,12 @@ export function createCommands(dialect: Dialect) {
       const { repository, tags, artifactType, annotations, subject } = push
       const { digest, mediaType, content } = push.manifest
       yield* lock({ together: [repository], alone: tags.map((name) => `${repository}:${name}`) })
-      const refused = yield* objection(yield* repositoryId(repository), push)
+      const known = yield* repositoryId(repository)
+      const refused = yield* objection(known, push)
       if (refused) return refused
       const size = content.length
       yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
-      const id = yield* ensureRepository(repository)
+      const id = known ?? (yield* ensureRepository(repository))
       yield sql(
         `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content)
          values (?1, ?2, ?3, ?4, ?5, ?6)

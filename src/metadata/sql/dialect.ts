@@ -3,7 +3,7 @@ import type { Statement } from './statement.ts'
 
 /** All that the databases say differently in statements; what they say differently in the schema is in `schema.ts`. */
 export interface Dialect {
-  /** A query for the texts of a parameter that is an array. */
+  /** What to select from for the texts of a parameter that is an array; their column is `value`. */
   textsOf(parameter: string): string
   /** A condition: no event can become visible any more that comes before this one. */
   settled: string

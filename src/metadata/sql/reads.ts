@@ -5,6 +5,14 @@ import type { Page, StoredManifest, Upload } from '../../registry/ports/metadata
 import type { Dialect } from './dialect.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
+const manifest = 'manifest.digest, media_type, case when manifest.digest = ?3 then null else content end as content'
+const manifestByTag = `
+  select ${manifest} from repository join tag on tag.repository_id = repository.id
+  join manifest on manifest.repository_id = repository.id and manifest.digest = tag.digest
+  where repository.name = ?1 and tag.name = ?2`
+const manifestByDigest = `
+  select ${manifest} from manifest join repository on repository.id = repository_id where name = ?1 and digest = ?2`
+
 /** What the store is asked, each the steps of an answer. */
 export function createReads({ textsOf, settled }: Dialect) {
   const referrersTotal = `
@@ -15,7 +23,7 @@ export function createReads({ textsOf, settled }: Dialect) {
     const page = (columns: string, types: string) => `
       select ${columns} from referrer join repository on repository.id = repository_id
       where name = ?1 and subject = ?2 and digest > ?3
-        ${ofTypes ? `and artifact_type in (${textsOf(types)})` : ''} order by digest limit ?4`
+        ${ofTypes ? `and artifact_type in (select value from ${textsOf(types)})` : ''} order by digest limit ?4`
     return {
       // Joined by the database: a row each, made in JavaScript, takes longer than finding them.
       joined: `
@@ -71,20 +79,10 @@ export function createReads({ textsOf, settled }: Dialect) {
     },
     /** `known` is the digest of a manifest whose bytes are at hand: then they are not fetched. */
     *manifest(repository: string, reference: Reference, known: Digest | ''): Steps<Row | undefined> {
-      const columns = `manifest.digest, media_type, case when manifest.digest = ?3 then null else content end as content`
       const [row] =
         'tag' in reference
-          ? yield sql(
-              `select ${columns} from repository join tag on tag.repository_id = repository.id
-               join manifest on manifest.repository_id = repository.id and manifest.digest = tag.digest
-               where repository.name = ?1 and tag.name = ?2`,
-              ...[repository, reference.tag, known],
-            )
-          : yield sql(
-              `select ${columns} from manifest join repository on repository.id = repository_id
-               where name = ?1 and digest = ?2`,
-              ...[repository, reference.digest, known],
-            )
+          ? yield sql(manifestByTag, repository, reference.tag, known)
+          : yield sql(manifestByDigest, repository, reference.digest, known)
       return row
     },
     *referrers(

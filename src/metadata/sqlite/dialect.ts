@@ -5,7 +5,7 @@ import { type Row, sql, type Statement, type Value } from '../sql/statement.ts'
 
 /** One thread writes here, so that there is nobody to lock out and no event that comes late. */
 export const dialect: Dialect = {
-  textsOf: (parameter) => `select value from json_each(${parameter})`,
+  textsOf: (parameter) => `json_each(${parameter})`,
   settled: 'true',
   record: (at, events) =>
     events.map((event) => ({
@@ -15,7 +15,7 @@ export const dialect: Dialect = {
   lock: () => [],
 }
 
-const words: Words = {
+export const words: Words = {
   text: 'text',
   integer: 'integer',
   bytes: 'blob',
@@ -47,10 +47,11 @@ export function createExecute(database: DatabaseSync): (statement: Statement) =>
   return ({ text, values }) => {
     let statement = prepared.get(text)
     if (!statement) prepared.set(text, (statement = database.prepare(text)))
-    return statement.all(...values.map(toInput))
+    return statement.all(...toInputs(values))
   }
 }
 
-function toInput(value: Value): SQLInputValue {
-  return Array.isArray(value) ? JSON.stringify(value) : value
+function toInputs(values: Value[]): SQLInputValue[] {
+  if (!values.some(Array.isArray)) return values as SQLInputValue[]
+  return values.map((value) => (Array.isArray(value) ? JSON.stringify(value) : value))
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { it } from 'node:test'
 import { testMetadataStore } from '../contract.ts'
+import { migrationsFrom } from '../sql/schema.ts'
+import { words } from './dialect.ts'
 import { createSqliteStore } from './store.ts'
 
 testMetadataStore('SQLite', async (clock) => {
@@ -17,10 +19,10 @@ testMetadataStore('SQLite', async (clock) => {
 it('knows the last event of an older database that forgot it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
   const clock = { now: () => new Date() }
-  await createSqliteStore({ folder, clock }).close()
   const older = new DatabaseSync(join(folder, 'holdfast.db'))
+  for (const text of migrationsFrom(0, words).slice(0, 2)) older.exec(text)
   older.exec("insert into event (sequence, at, body) values (41, 0, '{}'), (42, 0, '{}'); delete from event")
-  older.exec('alter table job drop column holder; drop table upload_state; pragma user_version = 2')
+  older.exec('pragma user_version = 2')
   older.close()
   const store = createSqliteStore({ folder, clock })
   assert.equal(await store.events.last(), 42)

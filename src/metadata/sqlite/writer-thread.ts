@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import { createCommands } from '../sql/commands.ts'
@@ -15,6 +15,9 @@ database.exec(
 let events: RegistryEvent[] = []
 const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>
 const executeAny = createExecute(database)
+const [begin, savepoint, release, commit] = ['begin immediate', 'savepoint command', 'release command', 'commit'].map(
+  (text) => database.prepare(text),
+) as [StatementSync, StatementSync, StatementSync, StatementSync]
 
 function execute(statement: Statement): Row[] {
   if (statement.events) events.push(...statement.events)
@@ -23,10 +26,10 @@ function execute(statement: Statement): Row[] {
 
 function runOne(name: string, args: unknown[]): CommandResult {
   const before = events.length
-  database.exec('savepoint command')
+  savepoint.run()
   try {
     const value = takeSteps(commands[name]!(...args), execute)
-    database.exec('release command')
+    release.run()
     return { value }
   } catch (error) {
     events.length = before
@@ -39,9 +42,9 @@ function runOne(name: string, args: unknown[]): CommandResult {
 function runBatch(batch: Batch): BatchResult {
   events = []
   try {
-    database.exec('begin immediate')
+    begin.run()
     const results = batch.map(([name, args]) => runOne(name, args))
-    database.exec('commit')
+    commit.run()
     return { results, events }
   } catch (error) {
     if (database.isTransaction) database.exec('rollback')
