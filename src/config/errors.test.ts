@@ -160,7 +160,7 @@ const warned: [text: string, warning: string][] = [
   ['redis: {addr: "x:1"}', '2: redis is passed over: facts are read from the database, there is nothing to cache'],
   [
     'middleware: {storage: [{name: cloudfront}]}',
-    '2: middleware comes with redirects of object storage, which this version does not have yet',
+    '2: middleware comes with redirects by way of others, which this version does not have yet',
   ],
   [
     'log: {hooks: [{type: mail}]}',

@@ -151,6 +151,19 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
         assert.ok(got.every((bytes, i) => bytes?.equals(contents[i]!)))
       })
 
+      it('may be told where it goes, is seen there once it is published, and leaves nothing when it is given up', async () => {
+        for (const [name, size] of Object.entries({ empty: 0, small: 9, large: 20 << 20 })) {
+          const [from, to, bytes] = [`into/from/${name}`, `into/to/${name}`, randomBytes(size)]
+          for (const isKept of [false, true]) {
+            assert.equal(await driver.append(from, 0, slices(bytes), ignore, to), size)
+            assert.equal(await driver.stat(to), undefined)
+            await (isKept ? driver.publish(from, to) : driver.delete(from))
+            assert.equal(await driver.stat(from), undefined)
+          }
+          assert.ok((await read(to))?.equals(bytes))
+        }
+      })
+
       it('keeps memory bounded whatever the length', { timeout: 60_000 }, async () => {
         const piece = Buffer.alloc(1 << 20, 'x')
         let held = 0

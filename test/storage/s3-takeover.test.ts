@@ -5,12 +5,45 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { call } from '../support/client.ts'
+import { holdfast } from '../support/holdfast.ts'
 import { inventoryOf, pull, statusOf } from '../support/inventory.ts'
 import { startOther } from '../support/other-registry.ts'
 import { need } from '../support/programs.ts'
 import { pushIndex, pushText, remove } from '../support/push.ts'
 import { pushImage, startRegistry } from '../support/registry.ts'
 import { s3Driver, s3Env, startS3 } from '../support/s3.ts'
+
+describe('a bucket of Holdfast', { skip: need('versitygw') }, async () => {
+  const server = await startS3()
+
+  it('is checked and mended by fsck, and its database made anew by reindex', { timeout: 60_000 }, async () => {
+    await server.makeBucket('checked')
+    const env = s3Env(server.url, 'checked')
+    const [data, other] = await Promise.all([1, 2].map(() => mkdtemp(join(tmpdir(), 'holdfast-bucket-'))))
+    Object.assign(process.env, env) // for the commands
+    try {
+      const first = await startRegistry({ data: data!, env })
+      await pushIndex(first.url, 'team/multi', 'latest', 'multi')
+      const { digest } = await pushText(first.url, 'app', 'v1', 'v1')
+      const before = await inventoryOf(first.url)
+      await first.stop()
+      assert.deepEqual(await holdfast('fsck', '--data', data!), { code: 0, output: 'nothing is wrong\n' })
+      await rm(join(server.folder, 'checked/docker/registry/v2/repositories/app/_manifests/tags/v1/current/link'))
+      const found = await holdfast('fsck', '--data', data!, '--repair')
+      assert.equal(found.code, 0, found.output)
+      assert.match(found.output, /1 found, 1 mended/)
+      const made = await holdfast('reindex', '--data', other!)
+      assert.equal(made.code, 0, made.output)
+      const second = await startRegistry({ data: other!, env })
+      assert.deepEqual(await inventoryOf(second.url), before)
+      assert.equal(await pull(second.url, 'app', 'v1'), digest)
+      await second.stop()
+    } finally {
+      delete process.env.REGISTRY_STORAGE
+      for (const folder of [data!, other!]) await rm(folder, { recursive: true })
+    }
+  })
+})
 
 describe('a bucket of registry:2', { skip: need('versitygw', 'docker-registry') }, async () => {
   const server = await startS3()
@@ -35,15 +68,15 @@ describe('a bucket of registry:2', { skip: need('versitygw', 'docker-registry') 
         const before = await inventoryOf(first.url)
         await first.stop()
 
-        const holdfast = await startRegistry({ data, env })
-        assert.deepEqual(await inventoryOf(holdfast.url), before)
-        await pushText(holdfast.url, 'app', 'v3', 'app v3')
-        await pushText(holdfast.url, 'app', 'moving', 'three')
-        await pushIndex(holdfast.url, 'new/by/holdfast', 'v1', 'new')
-        await pushImage(holdfast.url, 'large', 'v2', [randomBytes(41 * MiB), randomBytes(3 * MiB)])
-        await remove(holdfast.url, 'team/app', before['team/app']!.v2!)
-        const during = await inventoryOf(holdfast.url)
-        assert.equal(await holdfast.stop(), 0)
+        const ours = await startRegistry({ data, env })
+        assert.deepEqual(await inventoryOf(ours.url), before)
+        await pushText(ours.url, 'app', 'v3', 'app v3')
+        await pushText(ours.url, 'app', 'moving', 'three')
+        await pushIndex(ours.url, 'new/by/holdfast', 'v1', 'new')
+        await pushImage(ours.url, 'large', 'v2', [randomBytes(41 * MiB), randomBytes(3 * MiB)])
+        await remove(ours.url, 'team/app', before['team/app']!.v2!)
+        const during = await inventoryOf(ours.url)
+        assert.equal(await ours.stop(), 0)
 
         const second = await startOther('docker-registry', where)
         assert.deepEqual(await inventoryOf(second.url), during)

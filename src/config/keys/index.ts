@@ -119,7 +119,7 @@ export const keys = section('The configuration file.', {
   redis: opaque("registry:2's cache in Redis.", {
     ignored: 'facts are read from the database, there is nothing to cache',
   }),
-  middleware: opaque('What registry:2 puts between, such as cloudfront.', { later: 'redirects of object storage' }),
+  middleware: opaque('What registry:2 puts between, such as cloudfront.', { later: 'redirects by way of others' }),
   policy: opaque('Which classes of content a repository may hold.', {
     ignored: 'repositories hold all kinds of content',
   }),

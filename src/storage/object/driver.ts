@@ -27,7 +27,7 @@ export interface ObjectStorageOptions {
 /** Objects with bytes of what is on its way in: `holdfast/staging/<path>/<name>`. */
 const stagingPrefix = 'holdfast/staging/'
 /** Memory of all uploads together, beside a little that each may have. */
-const poolBytes = 128 << 20
+const poolBytes = 48 << 20
 /** More than any manifest has: a larger link or manifest is damage, and not read into memory. */
 const maxSmall = 8 << 20
 const defaultIdleMs = 20_000
