@@ -23,6 +23,7 @@ import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
+import { createOwner } from './volume/owner.ts'
 import { createSharedVolume } from './volume/shared-volume.ts'
 import { createVolume, type Volume } from './volume/volume.ts'
 
@@ -67,6 +68,13 @@ export async function createApp(options: AppOptions): Promise<App> {
   const isShared = configuration.databaseUrl !== undefined
   const kept = { storage, store, log, clock, follow: configuration.storage.followTree }
   const volume = isShared ? createSharedVolume(kept) : createVolume({ ...kept, bootedAt: bootedAt(clock) })
+  // A folder with SQLite in it can be nobody else's.
+  const isElsewhere = isShared || configuration.storage.objects !== undefined
+  const owner = isElsewhere ? createOwner({ storage, facts: store.volume, log, clock }) : undefined
+  await owner?.expectOurs().catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
   const { metadata } = volume
   const features: ReturnType<typeof createFeatures> = createFeatures(
     { configuration, storage, metadata, log, clock },
@@ -117,7 +125,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     features.flatMap((feature) => feature.jobs ?? []),
     { metadata, node, log },
   )
-  const followers = createFollowers(volume, features, isShared ? lookMs : undefined)
+  const followers = createFollowers({ volume, features, owner, log }, isShared ? lookMs : undefined)
   const duty = isShared ? createDuty({ name: followersDuty, node, metadata, log, ...followers }) : undefined
 
   return {
@@ -147,11 +155,19 @@ export const followersDuty = 'followers'
 /** How often the log is looked at for what other nodes have recorded. */
 const lookMs = 1000
 
+interface Following {
+  volume: Volume
+  features: ReturnType<typeof createFeatures>
+  owner: ReturnType<typeof createOwner> | undefined
+  log: Log
+}
+
 /** Whatever reads the event log all the time; it is told when there is news, or looks for it every so often. */
-function createFollowers(volume: Volume, features: ReturnType<typeof createFeatures>, everyMs: number | undefined) {
+function createFollowers({ volume, features, owner, log }: Following, everyMs: number | undefined) {
   let timer: NodeJS.Timeout | undefined
   return {
     async begin(): Promise<void> {
+      await owner?.begin()
       await volume.begin()
       for (const feature of features) await feature.duty?.begin()
       if (everyMs === undefined) return
@@ -162,6 +178,7 @@ function createFollowers(volume: Volume, features: ReturnType<typeof createFeatu
     },
     async end(): Promise<void> {
       clearInterval(timer)
+      await owner?.end().catch((error: unknown) => log.error('volume.not-freed', { error: String(error) }))
       for (const feature of features) await feature.duty?.end()
       await volume.end()
     },

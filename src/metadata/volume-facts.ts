@@ -49,6 +49,8 @@ export interface VolumeFacts {
    * names it.
    */
   dropBlob(digest: Digest, since: number): Promise<boolean>
+  /** A name of the database that no other has; a copy keeps it. */
+  identity(): Promise<string>
   /** Corrects the size of a blob. */
   resizeBlob(digest: Digest, size: number): Promise<void>
   /** Sequence number of the last event there was; 0 before the first. */

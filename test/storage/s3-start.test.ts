@@ -54,6 +54,21 @@ describe('a start with a bucket that cannot be used', { skip: need('versitygw') 
       assert.deepEqual(await readdir(join(server.folder, 'there')), [])
     })
 
+  it('says so in one line: the bucket of another database', { timeout: 30_000 }, async () => {
+    await server.makeBucket('taken')
+    const env = { REGISTRY_STORAGE: fine.replace('bucket: there', 'bucket: taken') }
+    const first = await startRegistry({ env })
+    await assert.rejects(startRegistry({ env }), (error: Error) => {
+      assert.match(error.message, /another Holdfast with another database is using this storage/)
+      assert.equal(error.message.replace('The server ended: ', '').trim().split('\n').length, 1, error.message)
+      return true
+    })
+    assert.deepEqual(await readdir(join(server.folder, 'taken/holdfast')), ['owner.json'])
+    await first.dispose()
+    const second = await startRegistry({ env })
+    await second.dispose()
+  })
+
   it('says so in one line: a clock that is wrong', { timeout: 30_000, skip: need('faketime') }, async () => {
     await assert.rejects(
       startRegistry({ env: { REGISTRY_STORAGE: fine }, under: ['faketime', '-f', '+2h'] }),

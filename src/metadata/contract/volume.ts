@@ -71,6 +71,13 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
     })
   })
 
+  it('is of a database with a name of its own', async () => {
+    const identity = await store().volume.identity()
+    assert.match(identity, /^[0-9a-f-]{36}$/)
+    await reopen()
+    assert.equal(await store().volume.identity(), identity)
+  })
+
   describe('a blob whose bytes are gone', () => {
     it('is forgotten everywhere, with an event for each repository', async () => {
       const digest = await commitBlob('dropped/a', 'dropped')

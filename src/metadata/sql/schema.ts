@@ -124,6 +124,8 @@ const migrations: ((words: Words) => string)[] = [
     state ${text} not null
   ) ${keyedTable};
   `,
+  // One row: by it a volume knows whose it is.
+  ({ text, keyedTable }) => `create table identity (id ${text} primary key) ${keyedTable};`,
 ]
 
 export const schemaVersion = migrations.length

@@ -55,6 +55,14 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
       return (yield sql('delete from blob where digest = ?1 returning digest', digest)).length > 0
     },
 
+    /** Gives the database's identity; the first time it is this one. */
+    *identify(candidate: string): Steps<string> {
+      yield* dialect.lock({ alone: ['identity'] })
+      yield sql('insert into identity (id) select ?1 where not exists (select 1 from identity)', candidate)
+      const [row] = yield sql('select id from identity')
+      return String(row!.id)
+    },
+
     *resizeBlob(digest: Digest, size: number): Steps<void> {
       yield sql('update blob set size = ?1 where digest = ?2', size, digest)
     },

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { type RepositoryFacts, registry2, type VolumeFacts } from '../volume-facts.ts'
@@ -66,6 +67,7 @@ export function createVolumeFacts({ reads, read, run, now, forget }: Deps): Volu
     },
     dropBlob: (digest, since) => run('dropBlob', digest, since, { at: now(), actor: registry2 }),
     resizeBlob: (digest, size) => run('resizeBlob', digest, size),
+    identity: () => run('identify', randomUUID()),
     lastEvent: async () => read(reads.lastEvent()),
     lastEventBefore: async (moment) => read(reads.lastEventBefore(moment.getTime())),
   }
