@@ -37,6 +37,10 @@ const refused: [text: string, error: string][] = [
     '2: http.prefix is "registry": expected a path that starts and ends with a slash such as /registry/',
   ],
   [
+    'http: {debug: {addr: ":5001", prometheus: {enabled: true, path: metrics}}}',
+    '2: http.debug.prometheus.path is "metrics": expected a path such as /metrics',
+  ],
+  [
     'http: {draintimeout: 5 minutes}',
     '2: http.draintimeout is "5 minutes": expected a duration such as 30s, 1h30m or 168h',
   ],

@@ -22,7 +22,7 @@ export function buildHttp(build: Build): HttpConfiguration {
     tls: http.tls && buildTls(build, http.tls),
     debug: http.debug?.addr && {
       address: http.debug.addr,
-      metricsPath: http.debug.prometheus.enabled ? http.debug.prometheus.path : undefined,
+      metricsPath: http.debug.prometheus.enabled ? buildMetricsPath(build, http.debug.prometheus.path) : undefined,
     },
   }
 }
@@ -36,6 +36,12 @@ function buildAddress({ reading, error, missing }: Build): HttpConfiguration['ad
   const address = addressKind.parse(addr)
   if (!address) error('http.addr', `is ${JSON.stringify(addr)}: expected ${addressKind.form}`)
   return address ?? { host: '127.0.0.1', port: 0 }
+}
+
+function buildMetricsPath({ error }: Build, path: string): string {
+  if (!/^\/[^?#\s]*$/.test(path))
+    error('http.debug.prometheus.path', `is ${JSON.stringify(path)}: expected a path such as /metrics`)
+  return path
 }
 
 function buildPrefix({ reading, error }: Build): string {

@@ -107,7 +107,7 @@ export function createEndpoint(options: EndpointOptions) {
   /** True when the endpoint took it, or never will. */
   async function deliver(body: string, { sequence, at }: LoggedEvent): Promise<boolean> {
     try {
-      const headers = { ...endpoint.headers, 'Content-Type': contentType }
+      const headers = { 'User-Agent': 'Holdfast', ...endpoint.headers, 'Content-Type': contentType }
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(endpoint.timeoutMs)])
       const status = await send(endpoint.url, { method: 'POST', headers, body, signal })
       counts?.status([`${status} ${http.STATUS_CODES[status] ?? ''}`, endpoint.name])
