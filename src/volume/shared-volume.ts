@@ -8,7 +8,8 @@ import { createGate } from './gate.ts'
 import { pendingRemovals } from './pending.ts'
 import { createBreath } from './read.ts'
 import { ChangedMeanwhile, createReconciliation } from './reconcile.ts'
-import { notFollowed } from './state.ts'
+import { blobsPath } from './layout.ts'
+import { goneAdvice, notFollowed, whatIsGone } from './state.ts'
 import type { Volume } from './volume.ts'
 import { createTreeWriter } from './write.ts'
 
@@ -91,6 +92,8 @@ export function createSharedVolume({ storage, store, log, clock, follow }: Deps)
 
     async function begin(): Promise<void> {
       const cursor = await store.cursors.get(cursorName)
+      if (cursor && (await whatIsGone(storage, facts)) === 'blobs')
+        return log.error('volume.gone', { missing: blobsPath, message: goneAdvice })
       const isFollowed = cursor !== undefined && cursor.sequence >= 0
       const settled = cursor && (await facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs)))
       if (follow) follower.start(isFollowed ? Math.min(cursor.sequence, settled!) : await facts.lastEvent())

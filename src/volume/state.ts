@@ -38,6 +38,10 @@ export async function assess({ metadata, facts, bootedAt }: Deps): Promise<State
   return { mode: 'both', replayFrom, takenAway: await pendingRemovals(metadata.events, replayFrom) }
 }
 
+/** What to do about a volume of which nothing is there. */
+export const goneAdvice =
+  'the database has content and the volume has not; nothing is removed and the tree is not followed. If it is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew'
+
 /**
  * Whether the blobs or all repositories are gone, though the database has content: a folder that is not mounted rather than a
  * registry that deleted everything.

@@ -9,7 +9,7 @@ import { blobsPath, repositoriesPath } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createBreath } from './read.ts'
 import { createReconciliation, type Mode } from './reconcile.ts'
-import { assess, notFollowed, type State, whatIsGone } from './state.ts'
+import { assess, goneAdvice, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
 interface Deps {
@@ -86,8 +86,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow }: D
       state.mode = undefined
       return log.error('volume.gone', {
         missing: gone === 'blobs' ? blobsPath : repositoriesPath,
-        message:
-          'the database has content and the volume has not; nothing is removed and the tree is not followed. If it is not mounted, mount it; else stop Holdfast and run holdfast fsck --repair, which writes the tree anew',
+        message: goneAdvice,
       })
     }
     if (!follow) return

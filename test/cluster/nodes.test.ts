@@ -93,6 +93,19 @@ describe('many nodes on one PostgreSQL and one volume', { skip }, () => {
     await again.stop()
   })
 
+  it('follow no events into a volume that is gone', async () => {
+    const env = { HOLDFAST_DATABASE_URL: await postgres.createDatabase() }
+    const before = await startRegistry({ data: data('gone'), env })
+    await pushText(before.url, 'app', 'v1', 'one')
+    await before.stop()
+    const after = await startRegistry({ data: data('elsewhere'), env })
+    assert.match(after.output(), /volume\.gone .*If it is not mounted, mount it/)
+    await after.stop()
+    const again = await startRegistry({ data: data('gone'), env })
+    await pull(again.url, 'app', 'v1')
+    await again.stop()
+  })
+
   it('go on with what a node was on duty for when it is killed', async () => {
     const env = { HOLDFAST_DATABASE_URL: await postgres.createDatabase() }
     const nodes = [
