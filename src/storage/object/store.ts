@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 
 export interface ObjectFacts {
@@ -68,5 +69,16 @@ export class StoreError extends Error {
     super(message, { cause })
     this.status = status
     this.reason = reason
+  }
+}
+
+/** What the headers of an answer say of an object; `modifiedHeader` holds the moment `put` was given. */
+export function factsOf(headers: IncomingHttpHeaders, modifiedHeader: string): ObjectFacts {
+  const own = Number(headers[modifiedHeader])
+  const total = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
+  return {
+    size: Number(total ?? headers['content-length'] ?? 0),
+    modifiedAt: new Date(own > 0 ? own : (headers['last-modified'] ?? 0)),
+    etag: headers.etag ?? '',
   }
 }

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { endpointOf, encodePath, encodeQuery, hostHeader } from '../address.ts'
 import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
-import { type ObjectFacts, type ObjectStore, type Part, StoreError } from '../store.ts'
+import { factsOf, type ObjectStore, type Part, StoreError } from '../store.ts'
 import {
   createTransport,
   isMissing,
@@ -112,7 +112,7 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
       const answer = await send({ method: 'HEAD', key }, { expect: [404] })
       if (await isMissing(answer)) return undefined
       answer.resume()
-      return factsOf(answer.headers)
+      return factsOf(answer.headers, modifiedHeader)
     },
 
     async get(key, part) {
@@ -124,7 +124,7 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
         throw new StoreError('the store sent all of a blob where a part was asked for')
       }
       answer.socket.setTimeout(0) // who reads it may be slow, and watches by itself
-      return { ...factsOf(answer.headers), body: answer }
+      return { ...factsOf(answer.headers, modifiedHeader), body: answer }
     },
 
     async put(key, body, modifiedAt) {
@@ -236,16 +236,6 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
 }
 
 const listing = { restype: 'container', comp: 'list' }
-
-function factsOf(headers: IncomingHttpHeaders): ObjectFacts {
-  const own = Number(headers[modifiedHeader])
-  const total = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
-  return {
-    size: Number(total ?? headers['content-length'] ?? 0),
-    modifiedAt: new Date(own > 0 ? own : (headers['last-modified'] ?? 0)),
-    etag: headers.etag ?? '',
-  }
-}
 
 function md5(body: Buffer[]): string {
   const hash = createHash('md5')

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
 import { encodePath, encodeQuery, hostHeader } from '../address.ts'
 import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
-import { type Multipart, type ObjectFacts, type ObjectStore, type Part, StoreError } from '../store.ts'
+import { factsOf, type Multipart, type ObjectStore, type Part, StoreError } from '../store.ts'
 import {
   createTransport,
   isMissing,
@@ -106,7 +105,7 @@ export function createS3(options: S3Options): ObjectStore {
       const answer = await send({ method: 'HEAD', key }, { expect: [404] })
       if (await isMissing(answer)) return undefined
       answer.resume()
-      return factsOf(answer.headers)
+      return factsOf(answer.headers, modifiedHeader)
     },
 
     async get(key, part) {
@@ -118,7 +117,7 @@ export function createS3(options: S3Options): ObjectStore {
         throw new StoreError('the store sent all of an object where a part was asked for')
       }
       answer.socket.setTimeout(0) // who reads it may be slow, and watches by itself
-      return { ...factsOf(answer.headers), body: answer }
+      return { ...factsOf(answer.headers, modifiedHeader), body: answer }
     },
 
     async put(key, body, modifiedAt) {
@@ -250,16 +249,6 @@ function storedHeaders({ encryption, storageClass, acl }: S3Options): Record<str
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
     ...(encryption && { 'x-amz-server-side-encryption': keyId === undefined ? 'AES256' : 'aws:kms' }),
     ...(keyId !== undefined && { 'x-amz-server-side-encryption-aws-kms-key-id': keyId }),
-  }
-}
-
-function factsOf(headers: IncomingHttpHeaders): ObjectFacts {
-  const own = Number(headers[modifiedHeader])
-  const total = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
-  return {
-    size: Number(total ?? headers['content-length'] ?? 0),
-    modifiedAt: new Date(own > 0 ? own : (headers['last-modified'] ?? 0)),
-    etag: headers.etag ?? '',
   }
 }
 
