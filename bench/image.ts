@@ -47,5 +47,5 @@ export async function pullImage(url: string, repository: string, image: Image): 
   await must(200, 'GET', `${url}/v2/${repository}/manifests/v1`, undefined, { Accept: imageType })
   const digests = [...image.layers.map(({ digest }) => digest), sha256(image.config)]
   const outputs = digests.flatMap((digest) => ['-o', '/dev/null', `${url}/v2/${repository}/blobs/${digest}`])
-  await run('curl', ['-sS', '-f', '--parallel', '--parallel-max', '3', ...outputs])
+  await run('curl', ['-sS', '-f', '-L', '--parallel', '--parallel-max', '3', ...outputs])
 }

@@ -38,16 +38,18 @@ export interface StartOptions {
   variables?: Record<string, string>
   /** Where images are kept, as it stands in a configuration file; in the folder by default. */
   driver?: string | undefined
+  /** Whether clients are sent to the store for blobs. */
+  redirect?: boolean
   port?: number
 }
 
 /** Starts a product and waits for its first answer. */
 export async function startProduct(name: ProductName, options: StartOptions = {}): Promise<Product> {
-  const { port = name === 'holdfast' ? 5311 : 5312, variables, driver } = options
+  const { port = name === 'holdfast' ? 5311 : 5312, variables, driver, redirect = false } = options
   const store = options.folder ?? (await mkdtemp(join(tmpdir(), `bench-${name}-`)))
   const url = `http://127.0.0.1:${port}`
-  const command = name === 'holdfast' ? holdfast(store, port) : await dockerRegistry(store, port, driver)
-  const given = name === 'holdfast' && driver ? { REGISTRY_STORAGE: storageOf(driver) } : {}
+  const command = name === 'holdfast' ? holdfast(store, port) : await dockerRegistry(store, port, driver, redirect)
+  const given = name === 'holdfast' && driver ? { REGISTRY_STORAGE: storageOf(driver, redirect) } : {}
   const begun = performance.now()
   const child = spawn('taskset', ['-c', serverCpu, ...command], {
     stdio: 'ignore',
@@ -88,16 +90,21 @@ export async function withProducts<T>(work: (products: Product[]) => Promise<T>)
 /** The same for both. docker-registry's S3 driver cannot take certificates from the environment. */
 const quiet = { REGISTRY_LOG_LEVEL: 'error', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', AWS_CA_BUNDLE: undefined }
 
-/** Blobs come through the registry, so that its work is seen. */
-function storageOf(driver: string, more = ''): string {
-  return `{${driver}, redirect: {disable: true}, delete: {enabled: true}${more}}`
+function storageOf(driver: string, redirect: boolean, more = ''): string {
+  return `{${driver}, redirect: {disable: ${!redirect}}, delete: {enabled: true}${more}}`
 }
 
 function holdfast(store: string, port: number): string[] {
   return [join(root, 'bin/holdfast'), 'serve', '--addr', `127.0.0.1:${port}`, '--data', store]
 }
 
-async function dockerRegistry(store: string, port: number, driver?: string): Promise<string[]> {
+// oxlint-disable-next-line max-params -- all of a kind
+async function dockerRegistry(
+  store: string,
+  port: number,
+  driver: string | undefined,
+  redirect: boolean,
+): Promise<string[]> {
   const more = ', cache: {blobdescriptor: inmemory}, maintenance: {uploadpurging: {enabled: false}}'
   const config = `${store}.yml`
   await mkdir(store, { recursive: true })
@@ -105,7 +112,7 @@ async function dockerRegistry(store: string, port: number, driver?: string): Pro
     config,
     `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: ${storageOf(driver ?? `filesystem: {rootdirectory: ${store}}`, more)}
+storage: ${storageOf(driver ?? `filesystem: {rootdirectory: ${store}}`, redirect, more)}
 http: {addr: "127.0.0.1:${port}"}
 `,
   )

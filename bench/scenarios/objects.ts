@@ -48,6 +48,8 @@ async function pushes(store: ObjectServer): Promise<Row[]> {
   ]
 }
 
+const ofPull = { 'CPU s': { target: quicker }, s: { target: quicker }, 'requests to the store': {} }
+
 /** On a bucket with an image. */
 async function work(store: ObjectServer): Promise<Row[]> {
   const image = await usualImage()
@@ -56,15 +58,14 @@ async function work(store: ObjectServer): Promise<Row[]> {
   try {
     for (const { product } of both) await pushImage(product.url, 'bench/app', image)
     await setTimeout(2000)
-    const pulls = await compareAll(
-      both,
-      {
-        work: 'pull of 350 MB through the registry',
-        repetitions: 5,
-        units: { 'CPU s': { target: quicker }, s: { target: quicker }, 'requests to the store': {} },
-      },
-      ({ product, bucket }) => measure(store, product, bucket, () => pullImage(product.url, 'bench/app', image)),
-    )
+    const pulled = (work: string) =>
+      compareAll(both, { work, repetitions: 5, units: ofPull }, ({ product, bucket }) =>
+        measure(store, product, bucket, () => pullImage(product.url, 'bench/app', image)),
+      )
+    const pulls = await pulled('pull of 350 MB through the registry')
+    for (const one of both) await startAgain(store, one, true)
+    pulls.push(...(await pulled('pull of 350 MB, sent to the store for blobs')))
+    for (const one of both) await startAgain(store, one, false)
     const times = 20
     const again = await compareAll(
       both,
@@ -184,6 +185,12 @@ async function takeOver(store: ObjectServer, ours: Fresh): Promise<Row[]> {
   const units = Object.fromEntries(Object.keys(figures).map((unit) => [unit, {}]))
   const options = { work: `taking over a bucket of ${listed} tags`, units, repetitions: 1 }
   return compareAll(sides, options, async ({ name }) => (name === 'holdfast' ? figures : {}))
+}
+
+async function startAgain(store: ObjectServer, { name, product, bucket }: Fresh, redirect: boolean): Promise<void> {
+  await product.stop()
+  Object.assign(product, await startProduct(name, { folder: product.folder, driver: store.driver(bucket), redirect }))
+  await setTimeout(1000)
 }
 
 interface Fresh {
