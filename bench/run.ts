@@ -9,7 +9,7 @@ import { crowds, pulls, pushes } from './scenarios/blobs.ts'
 import { dropIn } from './scenarios/drop-in.ts'
 import { lists } from './scenarios/lists.ts'
 import { databases, nodes } from './scenarios/nodes.ts'
-import { objectLists, objectPulls, objectPushes } from './scenarios/objects.ts'
+import { objectLists, objectPulls, objectPushes, objectTakeover } from './scenarios/objects.ts'
 import { manifests } from './scenarios/manifests.ts'
 import { start } from './scenarios/start.ts'
 
@@ -21,6 +21,7 @@ const named = {
   'object-pushes': objectPushes,
   'object-pulls': objectPulls,
   'object-lists': objectLists,
+  'object-takeover': objectTakeover,
   databases,
   nodes,
 }
@@ -30,6 +31,8 @@ const { values } = parseArgs({
   options: { only: { type: 'string' }, out: { type: 'string' }, add: { type: 'boolean' } },
 })
 const names = values.only?.split(',') ?? Object.keys(usual)
+const out = values.out ?? join(import.meta.dirname, 'results', 'latest.json')
+const before = values.add && existsSync(out) ? (JSON.parse(await readFile(out, 'utf8')) as { rows: Row[] }).rows : []
 const rows: Row[] = []
 const load = [loadavg()[0]]
 for (const name of names) {
@@ -43,26 +46,26 @@ for (const name of names) {
       `${met ? 'met   ' : 'MISSED'} ${work}, ${unit}: ${ours}, ${theirs}; ratio ${ratio}; ${target}\n`,
     )
   }
+  await save()
 }
-load.push(loadavg()[0])
 
-const out = values.out ?? join(import.meta.dirname, 'results', 'latest.json')
-const commit = (await run('git', ['-C', import.meta.dirname, 'rev-parse', '--short', 'HEAD'])).trim()
-const peer = (await run('docker-registry', ['--version'])).trim()
-await mkdir(join(import.meta.dirname, 'results'), { recursive: true })
-const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version, peer, load }
-const kept = values.add ? await keptFrom(out, rows) : []
-await writeFile(
-  out,
-  `${JSON.stringify({ measuredAt: new Date().toISOString(), commit, machine, rows: [...kept, ...rows] }, null, 1)}\n`,
-)
-await writeFile(out.replace(/\.json$/, '.md'), table([...kept, ...rows]))
+/** After each scenario: what is measured is not lost when the next one fails. */
+async function save(): Promise<void> {
+  const commit = (await run('git', ['-C', import.meta.dirname, 'rev-parse', '--short', 'HEAD'])).trim()
+  const peer = (await run('docker-registry', ['--version'])).trim()
+  await mkdir(join(import.meta.dirname, 'results'), { recursive: true })
+  load[1] = loadavg()[0]
+  const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version, peer, load }
+  const all = [...kept(), ...rows]
+  const results = { measuredAt: new Date().toISOString(), commit, machine, rows: all }
+  await writeFile(out, `${JSON.stringify(results, null, 1)}\n`)
+  await writeFile(out.replace(/\.json$/, '.md'), table(all))
+}
 
-/** What the file has of other work; its own moment and commit stand in git. */
-async function keptFrom(file: string, measured: Row[]): Promise<Row[]> {
+/** What the file had of other work; its moment and commit stand in git. */
+function kept(): Row[] {
   const nameOf = ({ work, unit, sides }: Row) => [work, unit, ...sides].join()
-  const present = new Set(measured.map(nameOf))
-  const before = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as { rows: Row[] }).rows : []
+  const present = new Set(rows.map(nameOf))
   return before.filter((row) => !present.has(nameOf(row)))
 }
 

@@ -8,7 +8,7 @@ import { type Product, type Side, startProduct, stayOnClientCpu } from '../produ
 import { type Database, type ObjectServer, startDatabase, startObjectServer } from '../servers.ts'
 import { get } from './manifests.ts'
 
-const tagged = 1000
+const tagged = 300
 
 /** One or many nodes that are one registry. */
 interface Cluster extends Side {
@@ -135,7 +135,7 @@ function pulls(both: Sides, images: Image[]): Promise<Row[]> {
   )
 }
 
-const grown = 300
+const grown = 60
 const mediaType = 'application/vnd.oci.image.layer.v1.tar'
 
 /** What a push of a tag leaves in the database, and in its journal. */
