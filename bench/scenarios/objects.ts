@@ -13,6 +13,7 @@ import { get } from './manifests.ts'
 const sides: [{ name: ProductName }, { name: ProductName }] = [{ name: productNames[0] }, { name: productNames[1] }]
 const quicker = { ratio: 1 }
 const listed = 10_000
+const catalogued = 1000
 const tagged = 500
 const takenOver = 1000
 
@@ -135,10 +136,12 @@ async function lists(store: ObjectServer): Promise<Row[]> {
     await parallel(4, listed, (index) => putManifest(ours.product.url, 'bench/tags', tagName(index), manifests[0]!))
     await putManifest(theirs.product.url, 'bench/tags', tagName(0), manifests[1]!)
     await fillTags(join(store.folder, theirs.bucket), listed, sha256(manifests[1]!))
+    await parallel(4, catalogued, (index) => putIndex(ours.product.url, `cat/r${index}`))
+    await fillRepositories(join(store.folder, theirs.bucket))
     const pages: [string, string][] = [
       [`tags/list of ${listed}, whole`, 'bench/tags/tags/list'],
       [`tags/list, page of 100 of ${listed}`, 'bench/tags/tags/list?n=100'],
-      ['_catalog of that bucket', '_catalog?n=100'],
+      [`_catalog, page of 100 of ${catalogued}`, '_catalog?n=100'],
     ]
     const rows: Row[] = []
     for (const [name, path] of pages)
@@ -254,6 +257,25 @@ async function fillTags(bucket: string, count: number, digest: string): Promise<
       const folder = join(bucket, tagFolder(index), link)
       await mkdir(folder, { recursive: true })
       await writeFile(join(folder, 'link'), digest)
+    }
+  })
+}
+
+/** An index of nothing: a repository of its own by one request. */
+async function putIndex(url: string, repository: string): Promise<void> {
+  const type = 'application/vnd.oci.image.index.v1+json'
+  const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: type, manifests: [] }))
+  await must(201, 'PUT', `${url}/v2/${repository}/manifests/v1`, index, { 'Content-Type': type })
+}
+
+/** What makes a repository one for registry:2: a link of a layer and one of a manifest. */
+async function fillRepositories(bucket: string): Promise<void> {
+  await parallel(16, catalogued, async (index) => {
+    for (const links of ['_layers', '_manifests/revisions']) {
+      const repository = join(bucket, `docker/registry/v2/repositories/cat/r${index}`)
+      const folder = join(repository, links, 'sha256', '0'.repeat(64))
+      await mkdir(folder, { recursive: true })
+      await writeFile(join(folder, 'link'), `sha256:${'0'.repeat(64)}`)
     }
   })
 }
