@@ -91,7 +91,7 @@ export async function pushBlob(url: string, repository: string, content: Buffer)
   return digest
 }
 
-const imageType = 'application/vnd.oci.image.manifest.v1+json'
+export const imageType = 'application/vnd.oci.image.manifest.v1+json'
 
 /** A small image manifest whose config and layers are in the repository. */
 export async function seedManifest(url: string, repository: string, extra: object = {}): Promise<Buffer> {

@@ -66,7 +66,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
   const isShared = configuration.databaseUrl !== undefined
-  const kept = { storage, store, log, clock, follow: configuration.storage.followTree }
+  const { followTree: follow, objects } = configuration.storage
+  const kept = { storage, store, log, clock, follow, isRemote: objects !== undefined }
   const volume = isShared ? createSharedVolume(kept) : createVolume({ ...kept, bootedAt: bootedAt(clock) })
   // A folder with SQLite in it can be nobody else's.
   const isElsewhere = isShared || configuration.storage.objects !== undefined

@@ -26,7 +26,7 @@ async function signedIn(): Promise<Row> {
       await putManifest(open.url, 'bench/app', 'v1', await seedManifest(open.url, 'bench/app'))
       const without = await secondsARequest(open, [])
       await open.stop()
-      const closed = await startProduct(name, open.folder, users)
+      const closed = await startProduct(name, { folder: open.folder, variables: users })
       ;(raw[name] ??= []).push((await secondsARequest(closed, password)) / without)
       await closed.stop()
       await rm(open.folder, { recursive: true })
@@ -51,7 +51,7 @@ async function following(): Promise<Row> {
   for (let i = 0; i < 5; i++) {
     const seconds: number[] = []
     for (const follow of ['true', 'false']) {
-      const product = await startProduct('holdfast', undefined, { HOLDFAST_STORAGE_FOLLOWTREE: follow })
+      const product = await startProduct('holdfast', { variables: { HOLDFAST_STORAGE_FOLLOWTREE: follow } })
       await new Promise((resolve) => setTimeout(resolve, 1000))
       seconds.push(
         await cpuOf(product, async () => {

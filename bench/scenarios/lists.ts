@@ -84,7 +84,7 @@ async function restarts(products: Product[]): Promise<Row[]> {
   for (const product of products) {
     await product.stop()
     for (let i = 0; i < 5; i++) {
-      const again = await startProduct(product.name, product.folder)
+      const again = await startProduct(product.name, { folder: product.folder })
       ;(start[product.name] ??= []).push(again.startMs)
       await again.stop()
     }

@@ -37,10 +37,10 @@ async function microseconds(product: Product, reference: string, generate: Gener
 
 const accept = 'Accept: application/vnd.oci.image.manifest.v1+json'
 
-/** Gives the number of requests that were answered in five seconds. */
-export async function get(url: string, headers: string[] = []): Promise<number> {
+/** Gives the number of requests that were answered in so many seconds. */
+export async function get(url: string, headers: string[] = [], seconds = 5): Promise<number> {
   const given = [accept, ...headers].flatMap((header) => ['-H', header])
-  const output = await run('wrk', ['-t1', '-c32', '-d5s', '--timeout', '10s', ...given, url])
+  const output = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, '--timeout', '10s', ...given, url])
   if (output.includes('Non-2xx')) throw new Error(`${url} is refused: ${output}`)
   return Number(/(\d+) requests in/.exec(output)?.[1])
 }

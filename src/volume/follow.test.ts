@@ -25,15 +25,15 @@ const logged: string[] = []
 const tell = (event: string) => void logged.push(event)
 const log = { debug: tell, info: tell, warn: tell, error: tell }
 
-function follower(disk = storage) {
+function follower(disk = storage, isRemote = false) {
   const [writer, lateWriter] = [createTreeWriter(disk), createTreeWriter(disk, true)]
-  return createFollower({ writer, lateWriter, metadata: store, log })
+  return createFollower({ writer, lateWriter, metadata: store, log, isRemote })
 }
-async function push(text: string, tags: string[]) {
+async function push(text: string, tags: string[], repository = 'app') {
   const content = Buffer.from(text)
   const manifest = { digest: digestOf(content), mediaType: mediaTypes.image, content }
   const unset = { artifactType: undefined, subject: undefined, annotations: undefined, references: [] }
-  await store.manifests.push({ repository: 'app', manifest, tags, ...unset }, actor)
+  await store.manifests.push({ repository, manifest, tags, ...unset }, actor)
   return manifest.digest
 }
 const linkAt = async (path: string) => String(await storage.get(path))
@@ -92,5 +92,24 @@ describe('the follower', () => {
     assert.equal(await linkAt(currentLink('app', 'after')), pushed)
     assert.equal(running.isWhole(), false)
     assert.deepEqual(logged, ['volume.follow-failed'])
+  })
+
+  it('writes many repositories at a time where writing is waiting, each in the order of its events', async () => {
+    const before = await store.volume.lastEvent()
+    const names = Array.from({ length: 30 }, (_, index) => `many/${index}`)
+    for (const tag of ['old', 'new']) for (const name of names) await push(`${name} ${tag}`, ['moves'], name)
+    let [waiting, most] = [0, 0]
+    const put: typeof storage.put = async (...args) => {
+      most = Math.max(most, ++waiting)
+      await new Promise((resolve) => setImmediate(resolve))
+      await storage.put(...args)
+      waiting--
+    }
+    const running = follower({ ...storage, put }, true)
+    await running.replay(before)
+    for (const name of names)
+      assert.equal(await linkAt(currentLink(name, 'moves')), digestOf(Buffer.from(`${name} new`)))
+    assert.equal(running.applied(), await store.volume.lastEvent())
+    assert.ok(most > 4 && most <= 16, `${most} at a time`)
   })
 })

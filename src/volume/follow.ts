@@ -17,6 +17,8 @@ const leastPauseMs = 20
 /** Share of its time the event loop works from which on others are busy. */
 const busyFrom = 0.1
 const retryMs = 5000
+/** Repositories that are written at the same time where that is waiting. */
+const remoteWidth = 16
 
 interface Deps {
   writer: TreeWriter
@@ -24,6 +26,8 @@ interface Deps {
   lateWriter: TreeWriter
   metadata: Pick<MetadataStore, 'events' | 'manifests'>
   log: Log
+  /** Whether the tree lies in an object store: then to write it is to wait, and takes little of the event loop. */
+  isRemote?: boolean | undefined
 }
 
 interface Task {
@@ -67,7 +71,7 @@ async function applyEvent(
  * Keeps the tree behind the event log, in the order of commits. Links are not synced: the cursor that is stored lags by
  * `settleMs` instead, so that what a power cut takes is written again at the next start.
  */
-export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
+export function createFollower({ writer, lateWriter, metadata, log, isRemote = false }: Deps) {
   let applied = 0
   /** Up to here events may be older than what another registry wrote. */
   let lateUntil = 0
@@ -91,20 +95,42 @@ export function createFollower({ writer, lateWriter, metadata, log }: Deps) {
     let begun = performance.now()
     for (;;) {
       const events = await metadata.events.after(applied, pageSize)
-      for (const event of events) {
-        const { type, repository, sequence } = event
-        const by = sequence > lateUntil ? writer : lateWriter
-        await surely({ work: () => applyEvent(event, by, metadata.manifests), about: { event: type, repository } })
-        applied = event.sequence
-        if (paced && stopping.signal.aborted) return
-        const worked = performance.now() - begun
-        if (worked < workMs) continue
-        await (paced ? letOthersWork(worked) : setImmediate())
-        begun = performance.now()
-      }
+      if (isRemote) await applyTogether(events, paced)
+      else
+        for (const event of events) {
+          await apply(event)
+          applied = event.sequence
+          if (paced && stopping.signal.aborted) return
+          const worked = performance.now() - begun
+          if (worked < workMs) continue
+          await (paced ? letOthersWork(worked) : setImmediate())
+          begun = performance.now()
+        }
+      if (paced && stopping.signal.aborted) return
       if (events.length < pageSize) break
     }
-    if (paced) await letOthersWork(performance.now() - begun)
+    if (paced) await letOthersWork(isRemote ? 0 : performance.now() - begun)
+  }
+
+  async function apply(event: RegistryEvent & { sequence: number }): Promise<void> {
+    const { type, repository, sequence } = event
+    const by = sequence > lateUntil ? writer : lateWriter
+    await surely({ work: () => applyEvent(event, by, metadata.manifests), about: { event: type, repository } })
+  }
+
+  /** Many repositories at a time, each in the order of its events. What is left off is begun anew, which does no harm. */
+  async function applyTogether(events: (RegistryEvent & { sequence: number })[], paced: boolean): Promise<void> {
+    const left = [...Map.groupBy(events, ({ repository }) => repository).values()]
+    const isOver = () => paced && stopping.signal.aborted
+    async function work(): Promise<void> {
+      for (let own = left.shift(); own; own = left.shift())
+        for (const event of own) {
+          if (isOver()) return
+          await apply(event)
+        }
+    }
+    await Promise.all(Array.from({ length: remoteWidth }, work))
+    if (!isOver()) applied = events.at(-1)?.sequence ?? applied
   }
 
   /** Pauses so much longer than it worked; what comes in the meantime costs less together. */

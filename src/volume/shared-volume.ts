@@ -20,6 +20,8 @@ interface Deps {
   clock: { now(): Date }
   /** Whether the tree follows what happens. */
   follow: boolean
+  /** Whether the storage is an object store. */
+  isRemote?: boolean | undefined
 }
 
 const cursorMs = 30_000
@@ -33,9 +35,9 @@ const attempts = 5
  * left. Only before the very first time requests wait for that; later what another registry did is found in the background, and
  * what it deleted comes back: what the tree lacks may as well be what another node has just pushed.
  */
-export function createSharedVolume({ storage, store, log, clock, follow }: Deps): Volume {
+export function createSharedVolume({ storage, store, log, clock, follow, isRemote }: Deps): Volume {
   const facts = store.volume
-  const writer = createTreeWriter(storage, true) // a node that was on duty before may still be writing
+  const writer = createTreeWriter(storage, true, isRemote) // a node that was on duty before may still be writing
   const onUnreadable = (path: string, error: unknown) => log.error('volume.unreadable', { path, error: String(error) })
   const { reconcile, reader, counts } = createReconciliation({ storage, metadata: store, facts, writer, onUnreadable })
   const breathe = createBreath(() => false)
@@ -84,7 +86,7 @@ export function createSharedVolume({ storage, store, log, clock, follow }: Deps)
 
   /** The time this node is on duty. */
   function createTerm() {
-    const follower = createFollower({ writer, lateWriter: writer, metadata: store, log })
+    const follower = createFollower({ writer, lateWriter: writer, metadata: store, log, isRemote })
     const stopping = new AbortController()
     let isPassed = false
     let passing: Promise<void> = Promise.resolve()

@@ -21,6 +21,8 @@ interface Deps {
   bootedAt: Date
   /** Whether the tree follows what happens. */
   follow: boolean
+  /** Whether the storage is an object store. */
+  isRemote?: boolean | undefined
 }
 
 /** What keeps database and tree alike. */
@@ -44,10 +46,16 @@ const progressMs = 10_000
  * Keeps registry:2's tree of links and the database alike, so that a volume is taken over in place and can be given back: at
  * the start what another registry left is taken into the database, while it runs the tree follows every event.
  */
-export function createVolume({ storage, store, log, clock, bootedAt, follow }: Deps): Volume {
+export function createVolume({ storage, store, log, clock, bootedAt, follow, isRemote }: Deps): Volume {
   const facts = store.volume
-  const writer = createTreeWriter(storage)
-  const follower = createFollower({ writer, lateWriter: createTreeWriter(storage, true), metadata: store, log })
+  const writer = createTreeWriter(storage, false, isRemote)
+  const follower = createFollower({
+    writer,
+    lateWriter: createTreeWriter(storage, true, isRemote),
+    metadata: store,
+    log,
+    isRemote,
+  })
   const onUnreadable = (path: string, error: unknown) =>
     log.error('volume.unreadable', { path, error: error instanceof Error ? error.message : String(error) })
   const { reconcile, reader, counts } = createReconciliation({ storage, metadata: store, facts, writer, onUnreadable })

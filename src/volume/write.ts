@@ -8,9 +8,10 @@ export type TreeWriter = ReturnType<typeof createTreeWriter>
 
 /**
  * Writes links as registry:2 does, each with the moment of what it stands for as its time: by it a link that registry:2 wrote
- * later is told from ours. What is there already is left alone; with `unlessNewer` so is what was written after the moment.
+ * later is told from ours. What is there already is left alone; with `unlessNewer` so is what was written after the moment. In an
+ * object store (`isRemote`) it takes as long to look as to write, so a link that moves is just written.
  */
-export function createTreeWriter(storage: StorageDriver, unlessNewer = false) {
+export function createTreeWriter(storage: StorageDriver, unlessNewer = false, isRemote = false) {
   async function stays(path: string, at: Date): Promise<boolean> {
     const found = unlessNewer ? await storage.stat(path) : undefined
     return found !== undefined && found.modifiedAt > at
@@ -18,7 +19,7 @@ export function createTreeWriter(storage: StorageDriver, unlessNewer = false) {
 
   /** A link that says when it was set, and perhaps to what. */
   async function moving(path: string, digest: Digest, at: Date): Promise<void> {
-    const found = await storage.stat(path)
+    const found = isRemote ? undefined : await storage.stat(path)
     const isThere = found?.modifiedAt.getTime() === at.getTime() && String(await storage.get(path)) === digest
     if (!isThere) await storage.put(path, Buffer.from(digest), at)
   }

@@ -140,8 +140,11 @@ describe('three nodes on one PostgreSQL and one bucket behind nginx', { skip }, 
   it('answer 503 while PostgreSQL restarts, and go on', async () => {
     const { digest } = await pushText(url, 'away', 'v1', 'away')
     await postgres.stop('immediate')
-    const reply = await call(url, 'GET', '/v2/away/manifests/v1')
-    assert.deepEqual([reply.status, reply.headers['retry-after']], [503, '1'])
+    // Asked one by one: nginx says 502 by itself while it counts one of them as failed.
+    for (const node of nodes) {
+      const reply = await call(node.url, 'GET', '/v2/away/manifests/v1')
+      assert.deepEqual([reply.status, reply.headers['retry-after']], [503, '1'])
+    }
     await postgres.start()
     for (const node of nodes) assert.equal(await pull(node.url, 'away', 'v1'), digest)
   })

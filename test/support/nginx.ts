@@ -11,6 +11,13 @@ import { tethered } from './programs.ts'
 
 /** nginx before these ports, each request to the next of them; ends after the tests of the file. Gives its URL. */
 export async function startNginx(ports: number[]): Promise<string> {
+  const { url, stop } = await runNginx(ports)
+  after(stop)
+  return url
+}
+
+/** The same for whoever stops it. */
+export async function runNginx(ports: number[]) {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-nginx-'))
   const port = await freePort()
   const file = join(folder, 'nginx.conf')
@@ -35,16 +42,18 @@ http {
   const [command, ...args] = [...tethered, 'nginx', '-c', file, '-p', folder]
   const child = spawn(command!, args, { stdio: 'ignore' })
   const exited = once(child, 'exit')
-  after(async () => {
-    child.kill('SIGTERM')
-    await exited
-    await rm(folder, { recursive: true, force: true })
-  })
   const answers = () =>
     new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => (socket.destroy(), resolve(true)))
       socket.once('error', () => resolve(false))
     })
   await eventually(answers)
-  return `http://127.0.0.1:${port}`
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async stop(): Promise<void> {
+      child.kill('SIGTERM')
+      await exited
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
 }

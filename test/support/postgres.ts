@@ -17,8 +17,8 @@ const unprivileged = asRoot ? ['setpriv', '--reuid=postgres', '--regid=postgres'
 
 export type Postgres = Awaited<ReturnType<typeof startPostgres>>
 
-/** Debian's PostgreSQL with its data in a temporary folder, on a loopback port. */
-export async function startPostgres() {
+/** Debian's PostgreSQL with its data in a temporary folder, on a loopback port; `durable` for measurements. */
+export async function startPostgres({ durable = false } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'))
   const password = randomBytes(8).toString('hex')
   const passwordFile = join(folder, 'password')
@@ -42,7 +42,8 @@ export async function startPostgres() {
   }
 
   async function start(): Promise<void> {
-    const settings = ['fsync=off', 'autovacuum=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`]
+    const quick = durable ? [] : ['fsync=off', 'autovacuum=off']
+    const settings = [...quick, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`]
     const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
     const tether = spawnSync('setpriv', ['--pdeathsig', 'QUIT', 'true']).status === 0
     const command = [...(tether ? ['setpriv', '--pdeathsig', 'QUIT'] : []), ...unprivileged, 'postgres', ...args]

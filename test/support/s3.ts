@@ -22,23 +22,36 @@ export interface S3Server {
 
 /** A real S3 server, which checks signatures, on loopback; ends after the tests of the file. */
 export async function startS3(): Promise<S3Server> {
+  const { stop, ...server } = await runS3()
+  after(stop)
+  return server
+}
+
+/** The same for whoever stops it, with options of its own. */
+export async function runS3(options: string[] = []) {
   const parent = await mkdtemp(join(tmpdir(), 'holdfast-s3-'))
   const folder = join(parent, 'buckets')
   await mkdir(folder)
   const port = await freePort()
   const keys = ['--access', accessKey, '--secret', secretKey]
-  const args = [...keys, '--port', `127.0.0.1:${port}`, '--region', 'us-east-1', '--quiet']
+  const args = [...keys, '--port', `127.0.0.1:${port}`, '--region', 'us-east-1', '--quiet', ...options]
   const [command, ...rest] = [...tethered, 'versitygw', ...args, 'posix', folder]
   const child = spawn(command!, rest, { stdio: 'ignore' })
   const exited = once(child, 'exit')
-  after(async () => {
-    child.kill('SIGKILL')
-    await exited
-    await rm(parent, { recursive: true, force: true })
-  })
   const url = `http://127.0.0.1:${port}`
   await eventually(() => fetch(url).catch(() => undefined))
-  return { url, port, folder, makeBucket: async (name) => void (await mkdir(join(folder, name))) }
+  return {
+    url,
+    port,
+    folder,
+    pid: child.pid!,
+    makeBucket: async (name: string) => void (await mkdir(join(folder, name))),
+    async stop(): Promise<void> {
+      child.kill('SIGKILL')
+      await exited
+      await rm(parent, { recursive: true, force: true })
+    },
+  }
 }
 
 /** How this program reaches a bucket of the server. */
