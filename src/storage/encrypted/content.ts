@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { type Readable, Transform, Writable } from 'node:stream'
 import type { ByteRange, Content } from '../../http/types.ts'
 import { write } from '../file-content.ts'
@@ -26,7 +27,7 @@ export function openSealed(stored: Content, find: Find): Content {
 /** Chunks of content that is on its way in, the first `end` bytes of what is stored; none of them is the last. */
 export function sendStaged(
   stored: Content,
-  { end, key }: { end: number; key: Buffer },
+  { end, key }: { end: number; key: KeyObject },
   sink: Writable,
   range: ByteRange,
 ): Promise<void> {
@@ -40,7 +41,7 @@ interface Source {
   end: number
   /** Whether the last chunk is the end of the content. */
   isWhole: boolean
-  key: Buffer | undefined
+  key: KeyObject | undefined
   find: Find
 }
 

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { free } from '../receive.ts'
 
 // Encrypted content, version 1 (docs/decisions/0006):
@@ -31,7 +31,7 @@ export interface VolumeKey {
 
 /** The way a chunk is encrypted or decrypted: its content's key, its number and its mark. */
 export interface Place {
-  dataKey: Buffer
+  dataKey: KeyObject
   index: number
   mark: Mark
 }
@@ -59,18 +59,19 @@ export function unwrap(wrapped: Buffer, by: Buffer): Buffer | undefined {
 }
 
 /** A new data key, and the header that holds it. */
-export function makeHeader({ id, key }: VolumeKey): { header: Buffer; dataKey: Buffer } {
+export function makeHeader({ id, key }: VolumeKey): { header: Buffer; dataKey: KeyObject } {
   const dataKey = randomBytes(32)
-  return { dataKey, header: Buffer.concat([magic, Buffer.from(id, 'hex'), wrap(dataKey, key)]) }
+  const header = Buffer.concat([magic, Buffer.from(id, 'hex'), wrap(dataKey, key)])
+  return { dataKey: createSecretKey(dataKey), header } // as bytes it would be looked at again for each chunk
 }
 
 /** The data key in a header. @throws Error with the code EBADMSG when it is damaged */
-export async function readHeader(header: Buffer, find: (id: string) => Promise<VolumeKey>): Promise<Buffer> {
+export async function readHeader(header: Buffer, find: (id: string) => Promise<VolumeKey>): Promise<KeyObject> {
   if (header.length !== headerSize || !header.subarray(0, magic.length).equals(magic)) throw damaged('no header')
   const { key } = await find(header.toString('hex', magic.length, magic.length + 8))
   const dataKey = unwrap(header.subarray(magic.length + 8), key)
   if (!dataKey) throw damaged('its key')
-  return dataKey
+  return createSecretKey(dataKey)
 }
 
 /** The size of content of so many stored bytes; 0 where no content has that many. */

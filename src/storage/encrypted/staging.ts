@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { Readable, type Writable } from 'node:stream'
 import type { ByteRange, Content } from '../../http/types.ts'
 import type { StorageDriver } from '../../registry/ports/storage.ts'
@@ -35,7 +36,7 @@ const ignore = (): void => undefined
 export function createStaging({ inner, states, keyring, dataFor }: StagingDeps) {
   const keyOf = ({ header }: Staged) => readHeader(Buffer.from(header, 'base64'), keyring.find)
   const indexOf = ({ stored }: Staged) => (stored === 0 ? 0 : (stored - headerSize) / sealedChunk)
-  const heldOf = ({ held }: Staged, dataKey: Buffer, index: number) =>
+  const heldOf = ({ held }: Staged, dataKey: KeyObject, index: number) =>
     unseal(Buffer.from(held, 'base64'), { dataKey, index, mark: 'held' })
 
   /** What is on its way to a path; what lost its chunks is forgotten. */

@@ -1,10 +1,11 @@
+import type { KeyObject } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Intake } from '../object/intake.ts'
 import { chunkSize, seal } from './format.ts'
 
 interface Options {
   intake: Intake
-  dataKey: Buffer
+  dataKey: KeyObject
   /** The number of the first chunk. */
   index: number
   /** What comes before everything. */
