@@ -27,11 +27,6 @@ describe('the keys blobs are encrypted with', () => {
 
   for (const [what, text, message] of [
     [
-      'a tree of links',
-      `holdfast: {storage: {followtree: true, encryption: {keys: [{id: a, key: ${key}}]}}}`,
-      /:2: holdfast\.storage\.followtree is true: expected false with holdfast\.storage\.encryption\.keys/,
-    ],
-    [
       'redirects',
       `${s3}}\nholdfast: {storage: {encryption: {keys: [{id: a, key: ${key}}]}}}`,
       /:3: holdfast\.storage\.encryption\.keys needs storage\.redirect\.disable: true/,

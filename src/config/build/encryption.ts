@@ -9,7 +9,7 @@ type Key = EncryptionConfiguration['keys'][number]
 export function buildEncryption(build: Build): EncryptionConfiguration | undefined {
   const { enabled, keys: given } = build.reading.values.holdfast.storage.encryption
   if (given.length === 0) {
-    if (enabled && build.reading.origins.has(`${path}.enabled`))
+    if (enabled)
       build.error(`${path}.keys`, 'is missing: expected a list of keys, each with an id and a key, file or command')
     return undefined
   }
@@ -18,8 +18,8 @@ export function buildEncryption(build: Build): EncryptionConfiguration | undefin
   for (const [index, id] of ids.entries())
     if (ids.indexOf(id) < index)
       build.error(`${path}.keys.${index}.id`, `is ${JSON.stringify(id)} again: expected an id of its own`)
-  checkTogether(build, enabled)
-  return { enabled, keys }
+  checkTogether(build, enabled ?? true)
+  return { enabled: enabled ?? true, keys }
 }
 
 type Given = Build['reading']['values']['holdfast']['storage']['encryption']['keys'][number]
@@ -45,11 +45,6 @@ function checkTogether({ reading, error, warn }: Build, enabled: boolean): void 
       `${path}.keys`,
       'needs storage.redirect.disable: true, for clients cannot decrypt what they fetch from the store',
     )
-  if (!holdfast.storage.followtree) return
-  if (reading.origins.has('holdfast.storage.followtree'))
-    error(
-      'holdfast.storage.followtree',
-      `is true: expected false with ${path}.keys, for registry:2 could not read the blobs`,
-    )
-  else warn(`${path}.keys`, 'switches holdfast.storage.followtree off, for registry:2 could not read the blobs')
+  if (holdfast.storage.followtree)
+    warn(`${path}.keys`, 'switches holdfast.storage.followtree off, for registry:2 could not read the blobs')
 }

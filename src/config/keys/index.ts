@@ -91,7 +91,7 @@ const holdfast = section(
         encryption: section(
           'Encrypting blobs before they are stored.',
           {
-            enabled: key(booleanKind, 'Whether new blobs are encrypted, where there are keys.', { default: 'true' }),
+            enabled: key(booleanKind, 'Whether new blobs are encrypted; by default where there are keys.'),
             keys: list(
               'Keys that wrap the keys of the volume: the first wraps new ones, the others open what they wrapped before.',
               section(
