@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
-import type { Configuration, ObjectStoreConfiguration } from './config/configuration.ts'
+import type { Configuration } from './config/configuration.ts'
 import { createFeatures } from './features/index.ts'
 import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
@@ -11,6 +11,7 @@ import { createAddressing } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
+import { noUploadStates, type UploadStates } from './metadata/upload-states.ts'
 import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
@@ -21,6 +22,8 @@ import type { StorageDriver } from './registry/ports/storage.ts'
 import { uploadsPath } from './registry/paths.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
+import type { Keyring } from './storage/encrypted/keyring.ts'
+import { keysPath } from './storage/encrypted/paths.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
 import { createOwner } from './volume/owner.ts'
@@ -233,29 +236,61 @@ interface StoreOptions {
   anew?: boolean
 }
 
-/** Opens what a registry keeps. @throws Error that says what to do when it cannot be used or another process has it open */
+/**
+ * Opens what a registry keeps, the bytes first: where they cannot be used, or not be decrypted, nothing is touched.
+ * @throws Error that says what to do when it cannot be used or another process has it open
+ */
 export async function openStores({ configuration, ...options }: StoreOptions): Promise<{
   storage: StorageDriver
   store: SqlStore
 }> {
-  const { root, objects } = configuration.storage
-  if (objects) return openWithObjects(objects, configuration, options)
-  return { store: await openDatabase(configuration, options), storage: createFilesystem(root) }
+  const open = await openStorage(configuration, options.clock)
+  const { encryption } = configuration.storage
+  const keyring = await openKeys(configuration, open(noUploadStates), options.clock)
+  const store = await openDatabase(configuration, options)
+  const inner = open(store.uploadStates)
+  if (!encryption || !keyring) return { store, storage: inner }
+  const { createEncryptedStorage } = await import('./storage/encrypted/driver.ts')
+  const { enabled: isOn } = encryption
+  const more = { states: store.uploadStates, keyring, isOn, uploads: uploadsPath }
+  return { store, storage: createEncryptedStorage({ inner, ...more }) }
 }
 
-/** The same with an object store, which is looked at first: where it cannot be used nothing is touched. */
-async function openWithObjects(
-  objects: ObjectStoreConfiguration,
-  configuration: Configuration,
-  options: Omit<StoreOptions, 'configuration'>,
-): Promise<{ storage: StorageDriver; store: SqlStore }> {
+/** What keeps the bytes, once it is said where the states of uploads are kept. */
+async function openStorage(
+  { storage: { root, objects, redirect } }: Configuration,
+  clock: { now(): Date },
+): Promise<(states: UploadStates) => StorageDriver> {
+  if (!objects) {
+    const files = createFilesystem(root)
+    return () => files
+  }
   const { createObjectStorage, openObjects } = await import('./storage/object/open.ts')
   const id = randomUUID
-  const objectStore = await openObjects(objects, { id, clock: options.clock })
-  const store = await openDatabase(configuration, options)
-  const { redirect } = configuration.storage
-  const more = { id, redirect, uploads: uploadsPath, states: store.uploadStates, partSize: objects.partSize }
-  return { store, storage: createObjectStorage({ store: objectStore, ...more }) }
+  const store = await openObjects(objects, { id, clock })
+  const more = { id, redirect, uploads: uploadsPath, partSize: objects.partSize }
+  return (states) => createObjectStorage({ store, states, ...more })
+}
+
+/** Opens the keys of a volume that is encrypted, or was once. */
+export async function openKeys(
+  { storage: { encryption } }: Configuration,
+  storage: StorageDriver,
+  clock: { now(): Date },
+): Promise<Keyring | undefined> {
+  if (!encryption) {
+    if ((await storage.list(keysPath)).length === 0) return undefined
+    throw new Error(
+      `Cannot read the blobs: they are encrypted (${keysPath} is there); name their keys in holdfast.storage.encryption.keys, with holdfast.storage.encryption.enabled: false if new ones shall not be`,
+    )
+  }
+  const { openKeyring } = await import('./storage/encrypted/keyring.ts')
+  return openKeyring({ storage, keys: encryption.keys, clock, mayMake: encryption.enabled })
+}
+
+/** The storage alone, for commands that need no database. */
+export async function openStorageAlone(configuration: Configuration, clock: { now(): Date }): Promise<StorageDriver> {
+  return (await openStorage(configuration, clock))(noUploadStates)
 }
 
 /** Loads only the database that is used. */

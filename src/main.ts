@@ -5,6 +5,7 @@ const usage = `Usage: holdfast COMMAND
   fsck [CONFIG]         check a volume nobody serves, and mend it with --repair
   reindex [CONFIG]      make the database of a volume anew from its files
   db COMMAND            back up the database, restore it, or move it to another one
+  keys rewrap [CONFIG]  change the key that blobs are encrypted with
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
   --version             print the version
 `
@@ -16,6 +17,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   fsck: () => import('./commands/fsck.ts'),
   reindex: () => import('./commands/reindex.ts'),
   db: () => import('./commands/db.ts'),
+  keys: () => import('./commands/keys.ts'),
   healthcheck: () => import('./commands/healthcheck.ts'),
 }
 

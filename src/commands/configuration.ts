@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Configuration } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
 import { createLog } from '../platform/log.ts'
-import { runAsOwner } from './privileges.ts'
+import { filesOf, runAsOwner } from './privileges.ts'
 
 /**
  * The configuration for a command that takes `[CONFIG] [--data DIR]`. A command of root goes on as the owner of the volume, if
@@ -19,7 +19,7 @@ export async function configurationOf(
   const { configuration } = await loadConfiguration({ file, flags: { data }, env: process.env })
   runAsOwner(
     configuration.storage.root,
-    [],
+    configuration.storage.encryption ? filesOf(configuration) : [],
     createLog('warn', (line) => process.stderr.write(line), { now: () => new Date() }),
   )
   return configuration

@@ -28,6 +28,8 @@ export interface Configuration {
     uploadPurge: { enabled: boolean; ageMs: number; intervalMs: number; dryRun: boolean }
     /** Whether registry:2's tree of links follows every change, so that the volume can be given back at any time. */
     followTree: boolean
+    /** Undefined where no keys are given; see `storage/encrypted`. */
+    encryption: EncryptionConfiguration | undefined
   }
   /** The URL of a PostgreSQL database that holds the facts; undefined: SQLite in the folder of the images. */
   databaseUrl: string | undefined
@@ -49,6 +51,17 @@ export interface Configuration {
     /** Which children of an index must be there: all, none, or those for one of these platforms. */
     indexPlatforms: 'all' | 'none' | { architecture: string; os: string }[]
   }
+}
+
+export interface EncryptionConfiguration {
+  /** Whether new blobs are encrypted; those that are stay readable in any case. */
+  enabled: boolean
+  /** At least one; the first wraps. */
+  keys: ({ id: string } & (
+    | { kind: 'key'; key: string }
+    | { kind: 'file'; path: string }
+    | { kind: 'command'; command: string[] }
+  ))[]
 }
 
 export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration | GcsConfiguration
@@ -204,6 +217,7 @@ export function defaultConfiguration(): Configuration {
       readOnly: false,
       uploadPurge: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryRun: false },
       followTree: true,
+      encryption: undefined,
     },
     databaseUrl: undefined,
     auth: undefined,

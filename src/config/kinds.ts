@@ -102,6 +102,13 @@ export const urlKind: Kind<string> = {
   schema: { type: 'string' },
 }
 
+/** 256 bits; what they are is said nowhere. */
+export const secretKeyKind: Kind<string> = {
+  form: '32 bytes as 64 hexadecimal digits or in base64 (openssl rand -hex 32)',
+  parse: (text) => (/^([\da-f]{64}|[\w+/-]{43}=?)$/i.test(text) ? text : undefined),
+  schema: { type: 'string' },
+}
+
 export const databaseKind: Kind<string> = {
   form: 'a URL such as postgres://user:password@host:5432/database',
   parse: (text) => (/^postgres(ql)?:\/\//i.test(text) && URL.canParse(text) ? text : undefined),

@@ -58,7 +58,7 @@ async function sendThrough(
 }
 
 /** Resolves when the chunk has left our memory, or the sink is gone. */
-function write(sink: Writable, chunk: Buffer): Promise<void> {
+export function write(sink: Writable, chunk: Buffer): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       sink.off('close', done)

@@ -1,4 +1,5 @@
 import { algorithmOf, type Digest } from '../oci/digest.ts'
+import { isDamage } from '../platform/damage.ts'
 import { blobPath, quarantinePath } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -45,7 +46,10 @@ export async function checkBlobFiles({ storage, metadata, report, resize }: Deps
     const isCut = data.size === 0 && !isEmptyDigest(digest)
     if (!isCut && (!known || known.size === data.size)) return
     const problem = isCut ? 'is empty' : `has ${data.size} bytes, the database says ${known?.size}`
-    if ((await storedDigest(storage, path, algorithmOf(digest))) === digest)
+    const found = await storedDigest(storage, path, algorithmOf(digest)).catch((error: unknown) => {
+      if (!isDamage(error)) throw error
+    })
+    if (found === digest)
       return report(path, problem, { how: 'correct the database', run: () => resize(digest, data.size) })
     await report(path, problem, {
       how: 'move it to holdfast/quarantine',

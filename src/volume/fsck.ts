@@ -9,7 +9,7 @@ import { createFollower, cursorName } from './follow.ts'
 import { blobsPath, currentLink, layerLink, repositoriesPath, revisionLink } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createReconciliation, type Mode } from './reconcile.ts'
-import { assess, type State, whatIsGone } from './state.ts'
+import { assess, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
 /** One thing that is wrong. */
@@ -40,8 +40,11 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   const breathe = async () => {}
   const reported = new Set<string>()
   let isWhole = true
+  const cursor = await store.cursors.get(cursorName)
+  /** It was taken over once and is not followed: it says nothing about the database, and lacks nothing. */
+  const isOfThePast = cursor?.sequence === notFollowed
   const { mode, replayFrom, takenAway, isGone } = await stateOf()
-  const isNew = (await store.cursors.get(cursorName)) === undefined && (await facts.repositories()).length === 0
+  const isNew = cursor === undefined && (await facts.repositories()).length === 0
   if (repair && replayFrom !== undefined) await replay(replayFrom)
 
   const onUnreadable = (path: string, error: unknown) => report(path, `cannot be read: ${String(error)}`)
@@ -59,7 +62,7 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
   await checkBlobFiles({ storage, metadata: store, report, resize: facts.resizeBlob }) // first: links to what is moved aside lead nowhere
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
-  for (const name of [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
+  for (const name of isOfThePast ? [] : [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
     await checkRepository(name)
     await agree(name)
   }
@@ -69,12 +72,13 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       run: async () => void (await facts.dropBlob(digest, since)),
     })
   // While the tree may lack something the next start shall not take that for deleted.
-  if (repair) await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))
+  if (repair && !isOfThePast)
+    await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))
 
   async function stateOf(): Promise<State & { mode: Mode; isGone: boolean }> {
     const state = await assess({ metadata: store, facts, bootedAt })
     const gone = await whatIsGone(storage, facts)
-    if (!gone) return { ...state, mode: state.mode ?? 'both', isGone: false }
+    if (!gone || (gone === 'tree' && isOfThePast)) return { ...state, mode: state.mode ?? 'both', isGone: false }
     if (gone === 'blobs' && repair)
       throw new Error(
         `Cannot repair: there is no blob in ${blobsPath}, but the database knows some; is the volume mounted?`,

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { AuthConfiguration, Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
+import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
 import type { Problems } from '../problems.ts'
@@ -13,6 +14,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
   const { values } = reading
   const { storage, log, holdfast } = values
   const { uploadpurging, readonly } = storage.maintenance
+  const encryption = buildEncryption(build)
   return {
     log: {
       level: log.level,
@@ -36,7 +38,8 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
         intervalMs: uploadpurging.interval,
         dryRun: uploadpurging.dryrun,
       },
-      followTree: holdfast.storage.followtree,
+      followTree: holdfast.storage.followtree && !encryption,
+      encryption,
     },
     databaseUrl: holdfast.database.url,
     auth: buildAuth(build),

@@ -1,4 +1,13 @@
-import { booleanKind, databaseKind, integerKind, networkKind, patternKind, textKind, wordKind } from '../kinds.ts'
+import {
+  booleanKind,
+  databaseKind,
+  integerKind,
+  networkKind,
+  patternKind,
+  secretKeyKind,
+  textKind,
+  wordKind,
+} from '../kinds.ts'
 import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
@@ -79,6 +88,29 @@ const holdfast = section(
         followtree: key(booleanKind, "Whether registry:2's tree of links follows, so that the volume can go back.", {
           default: 'true',
         }),
+        encryption: section(
+          'Encrypting blobs before they are stored.',
+          {
+            enabled: key(booleanKind, 'Whether new blobs are encrypted; by default where there are keys.'),
+            keys: list(
+              'Keys that wrap the keys of the volume: the first wraps new ones, the others open what they wrapped before.',
+              section(
+                'A key: one of key, file and command.',
+                {
+                  id: key(textKind, 'Its name, which stays.'),
+                  key: key(secretKeyKind, 'The key itself, for a variable.', { secret: true }),
+                  file: key(textKind, 'The file that holds it.'),
+                  command: list(
+                    'A program that knows it, with its arguments: `wrap` or `unwrap` is added, base64 goes in and comes out.',
+                    key(textKind, 'A word of it.'),
+                  ),
+                },
+                { strict: true },
+              ),
+            ),
+          },
+          { strict: true },
+        ),
       },
       { strict: true },
     ),

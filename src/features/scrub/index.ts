@@ -1,4 +1,5 @@
 import { algorithmOf, type Digest } from '../../oci/digest.ts'
+import { isDamage } from '../../platform/damage.ts'
 import { blobPath, quarantinePath } from '../../registry/paths.ts'
 import { storedDigest } from '../../registry/stored-digest.ts'
 import type { Feature, Platform } from '../feature.ts'
@@ -55,17 +56,22 @@ export function scrub({ configuration, storage, metadata, clock, log }: Platform
   async function check(digest: Digest, size: number, signal: AbortSignal): Promise<void> {
     const pace = (next: (error?: Error | null) => void) =>
       setTimeout(next, pauseMs, signal.aborted ? new Error('stopped') : null)
-    const found = await storedDigest(storage, blobPath(digest), algorithmOf(digest), pace)
+    const found = await storedDigest(storage, blobPath(digest), algorithmOf(digest), pace).catch(unlessDamaged)
     if (!found) return log.error('blob.missing', { digest, size })
     if (found === digest || signal.aborted) return
     await storage.publish(blobPath(digest), quarantinePath(digest))
     // A push may have brought good bytes in between: they go back to their place.
-    if ((await storedDigest(storage, quarantinePath(digest), algorithmOf(digest))) === digest)
-      return storage.publish(quarantinePath(digest), blobPath(digest))
+    const moved = await storedDigest(storage, quarantinePath(digest), algorithmOf(digest)).catch(unlessDamaged)
+    if (moved === digest) return storage.publish(quarantinePath(digest), blobPath(digest))
     log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
   }
 
   return { name: 'scrub', jobs: configuration.storage.objects ? [] : [{ name: 'scrub', everySeconds, run }] }
+}
+
+function unlessDamaged(error: unknown): string {
+  if (isDamage(error)) return 'damaged'
+  throw error
 }
 
 /** Where in the order of digests a moment of the day lies. */

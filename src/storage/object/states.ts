@@ -9,8 +9,8 @@ export interface Staged {
   rest?: { key: string } | { bytes: string } | undefined
 }
 
-export interface Known {
-  staged: Staged
+export interface Known<S = Staged> {
+  staged: S
   version: number
   changedAt: Date
 }
@@ -22,7 +22,7 @@ const maxSeen = 20_000
  * The states of uploads, in the database. Every change names the version it is made from: of two nodes that write to one upload
  * the later one is refused before it can harm anything.
  */
-export function createStates(states: UploadStates) {
+export function createStates<S = Staged>(states: UploadStates) {
   /** The version of each state as this process saw it last. */
   const seen = new Map<string, number>()
   function see(path: string, version: number): void {
@@ -32,12 +32,12 @@ export function createStates(states: UploadStates) {
   }
 
   return {
-    async find(path: string): Promise<Known | undefined> {
+    async find(path: string): Promise<Known<S> | undefined> {
       const found = await states.get(path)
-      return found && { staged: JSON.parse(found.state) as Staged, version: found.version, changedAt: found.changedAt }
+      return found && { staged: JSON.parse(found.state) as S, version: found.version, changedAt: found.changedAt }
     },
     /** Gives the new version. @throws OciError RANGE_INVALID when another writer was quicker */
-    async save(path: string, staged: Staged, version: number): Promise<number> {
+    async save(path: string, staged: S, version: number): Promise<number> {
       if (!(await states.set(path, JSON.stringify(staged), version))) throw conflict()
       see(path, version + 1)
       return version + 1
@@ -54,7 +54,7 @@ export function createStates(states: UploadStates) {
   }
 }
 
-export type States = ReturnType<typeof createStates>
+export type States<S = Staged> = ReturnType<typeof createStates<S>>
 
 export function conflict(): OciError {
   const message = 'another request is writing to this upload: ask where it stands and go on there'

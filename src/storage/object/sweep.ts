@@ -8,7 +8,8 @@ interface Deps {
   prefix: string
 }
 
-const blobsPrefix = 'docker/registry/v2/blobs/'
+/** Where blobs go straight to: plain, and encrypted. */
+const blobsPrefixes = ['docker/registry/v2/blobs/', 'holdfast/encrypted/']
 
 /**
  * Removes what crashes left in the store: objects and multipart uploads of before a moment that no state names. It lists the store,
@@ -28,7 +29,7 @@ export function createSweep({ store, states, prefix }: Deps): (before: Date) => 
       await store.delete([key])
       swept++
     }
-    for (const below of [prefix, blobsPrefix])
+    for (const below of [prefix, ...blobsPrefixes])
       for await (const { begunAt, ...upload } of store.unfinished(below)) {
         if (begunAt >= before) continue
         const owner = below === prefix ? await ownerOf(upload.key) : undefined
