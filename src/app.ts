@@ -27,6 +27,7 @@ import { keysPath } from './storage/encrypted/paths.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { timed } from './storage/timed.ts'
 import { createOwner } from './volume/owner.ts'
+import { withTreeAt } from './volume/place.ts'
 import { createSharedVolume } from './volume/shared-volume.ts'
 import { createVolume, type Volume } from './volume/volume.ts'
 
@@ -247,13 +248,20 @@ export async function openStores({ configuration, ...options }: StoreOptions): P
   const open = await openStorage(configuration, options.clock)
   const { encryption } = configuration.storage
   const keyring = await openKeys(configuration, open(noUploadStates), options.clock)
-  const store = await openDatabase(configuration, options)
+  const database = await openDatabase(configuration, options)
+  const store = { ...database, cursors: withTreeAt(database.cursors, placeOf(configuration)) }
   const inner = open(store.uploadStates)
   if (!encryption || !keyring) return { store, storage: inner }
   const { createEncryptedStorage } = await import('./storage/encrypted/driver.ts')
   const { enabled: isOn } = encryption
   const more = { states: store.uploadStates, keyring, isOn, uploads: uploadsPath }
   return { store, storage: createEncryptedStorage({ inner, ...more }) }
+}
+
+/** Which storage the tree lies in, when it is not the folder of the database. */
+function placeOf({ storage: { objects } }: Configuration): string {
+  if (!objects) return ''
+  return `${objects.kind} ${objects.kind === 'azure' ? `${objects.serviceUrl} ${objects.container}` : objects.bucket} ${objects.prefix}`
 }
 
 /** What keeps the bytes, once it is said where the states of uploads are kept. */

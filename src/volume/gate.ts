@@ -8,12 +8,14 @@ interface Gate {
   ready(repository: string): Promise<void>
   /** Names of the repositories in the tree, in byte order. */
   names(): Promise<string[]>
+  /** Whether the volume is not there at all: then nothing is taken in. */
+  isMissing(): boolean
   /** The size of a blob's bytes, whether or not the database knows it. */
   sizeOf(digest: Digest): Promise<{ size: number } | undefined>
 }
 
 /** A metadata store that answers about a repository only when that is what the tree says. */
-export function createGate(store: MetadataStore, { isOpen, ready, names, sizeOf }: Gate): MetadataStore {
+export function createGate(store: MetadataStore, { isOpen, ready, names, isMissing, sizeOf }: Gate): MetadataStore {
   /** The method, called when the repository it names first is ready. */
   function after<Rest extends unknown[], Result>(method: (repository: string, ...rest: Rest) => Promise<Result>) {
     return (repository: string, ...rest: Rest): Promise<Result> =>
@@ -24,9 +26,13 @@ export function createGate(store: MetadataStore, { isOpen, ready, names, sizeOf 
     method: (about: About, ...rest: Rest) => Promise<Result>,
   ) {
     return async (about: About, ...rest: Rest): Promise<Result> => {
-      if (isOpen()) return method(about, ...rest)
-      await ready(about.repository)
-      if (about.from !== undefined) await ready(about.from)
+      if (!isOpen()) {
+        await ready(about.repository)
+        if (about.from !== undefined) await ready(about.from)
+      }
+      // What is pushed now would be gone when the right volume is back.
+      if (isMissing())
+        throw Object.assign(new Error('the volume is not there: volume.gone says more'), { code: 'EAGAIN' })
       return method(about, ...rest)
     }
   }

@@ -25,8 +25,11 @@ interface Deps {
 }
 
 const cursorMs = 30_000
-/** A cursor that has not been moved for so long: no node was on duty, and another registry may have been at the volume. */
-const untouchedMs = 120_000
+/**
+ * A cursor that has not been moved for so long when another node takes over: for a while no node was on duty, and another registry
+ * may have been at the volume. A node that stops moves it last of all, and the others look every five seconds.
+ */
+const untouchedMs = 7000
 const lookMs = 1000
 const attempts = 5
 
@@ -37,12 +40,14 @@ const attempts = 5
  */
 export function createSharedVolume({ storage, store, log, clock, follow, isRemote }: Deps): Volume {
   const facts = store.volume
-  const writer = createTreeWriter(storage, true, isRemote) // a node that was on duty before may still be writing
+  const writer = createTreeWriter(storage, false, isRemote)
+  const lateWriter = createTreeWriter(storage, true, isRemote)
   const onUnreadable = (path: string, error: unknown) => log.error('volume.unreadable', { path, error: String(error) })
   const { reconcile, reader, counts } = createReconciliation({ storage, metadata: store, facts, writer, onUnreadable })
   const breathe = createBreath(() => false)
   const reconciled = new Map<string, Promise<void>>()
   let isOpen = false
+  let isMissing = false
   let looked = -Infinity
   let walked: Promise<string[]> | undefined
   let term: ReturnType<typeof createTerm> | undefined
@@ -51,8 +56,10 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
   async function look(): Promise<boolean> {
     if (isOpen || performance.now() - looked < lookMs) return isOpen
     looked = performance.now()
-    isOpen = (await store.cursors.get(cursorName)) !== undefined
-    return isOpen
+    if ((await store.cursors.get(cursorName)) === undefined) return false
+    isMissing = (await whatIsGone(storage, facts)) === 'blobs'
+    if (isMissing && !isOpen) log.error('volume.gone', { missing: blobsPath, message: goneAdvice })
+    return (isOpen = true)
   }
   async function ready(repository: string): Promise<void> {
     if (await look()) return
@@ -86,7 +93,7 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
 
   /** The time this node is on duty. */
   function createTerm() {
-    const follower = createFollower({ writer, lateWriter: writer, metadata: store, log, isRemote })
+    const follower = createFollower({ writer, lateWriter, metadata: store, log, isRemote })
     const stopping = new AbortController()
     let isPassed = false
     let passing: Promise<void> = Promise.resolve()
@@ -94,11 +101,12 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
 
     async function begin(): Promise<void> {
       const cursor = await store.cursors.get(cursorName)
-      if (cursor && (await whatIsGone(storage, facts)) === 'blobs')
-        return log.error('volume.gone', { missing: blobsPath, message: goneAdvice })
+      if ((await look()) && isMissing) return
       const isFollowed = cursor !== undefined && cursor.sequence >= 0
       const settled = cursor && (await facts.lastEventBefore(new Date(cursor.movedAt.getTime() - settleMs)))
-      if (follow) follower.start(isFollowed ? Math.min(cursor.sequence, settled!) : await facts.lastEvent())
+      const last = await facts.lastEvent()
+      // By commits, not by moments, which are those of many clocks: only what is followed again may be older than what is there.
+      if (follow) follower.start(isFollowed ? Math.min(cursor.sequence, settled!) : last, last)
       const isUntouched = !isFollowed || clock.now().getTime() - cursor.movedAt.getTime() > untouchedMs
       passing = (isUntouched ? pass() : Promise.resolve())
         .then(() => settle())
@@ -151,6 +159,7 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
       isOpen: () => isOpen,
       ready,
       names,
+      isMissing: () => isMissing,
       sizeOf: (digest) => storage.stat(blobPath(digest)),
     }),
     notice: () => term?.notice(),

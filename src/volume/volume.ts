@@ -66,6 +66,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow, isR
   let isOpen = false
   let isPassed = false
   let isGone = false
+  let isMissing = false
   let isWhole = true
   let isFollowing = false
   let begun: Promise<void> | undefined
@@ -91,6 +92,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow, isR
     const gone = cursor && state.mode ? await whatIsGone(storage, facts) : undefined
     if (gone === 'blobs' || (gone && state.mode === 'tree')) {
       isGone = true
+      isMissing = gone === 'blobs'
       state.mode = undefined
       return log.error('volume.gone', {
         missing: gone === 'blobs' ? blobsPath : repositoriesPath,
@@ -197,6 +199,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow, isR
       isOpen: () => isOpen,
       ready,
       names,
+      isMissing: () => isMissing,
       sizeOf: (digest) => storage.stat(blobPath(digest)),
     }),
     notice: () => follower.notice(),

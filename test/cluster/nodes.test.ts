@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { eventually, useApp } from '../support/app.ts'
 import { call } from '../support/client.ts'
 import { holdfast } from '../support/holdfast.ts'
@@ -99,10 +100,51 @@ describe('many nodes on one PostgreSQL and one volume', { skip }, () => {
     await pushText(before.url, 'app', 'v1', 'one')
     await before.stop()
     const after = await startRegistry({ data: data('elsewhere'), env })
+    const content = 'into the void'
+    const pushed = await call(after.url, 'POST', `/v2/app/blobs/uploads/?digest=${sha256(content)}`, { body: content })
+    assert.equal(pushed.status, 503)
     assert.match(after.output(), /volume\.gone .*If it is not mounted, mount it/)
     await after.stop()
     const again = await startRegistry({ data: data('gone'), env })
     await pull(again.url, 'app', 'v1')
+    await again.stop()
+  })
+
+  it('go by the order of commits, whatever their clocks say', async () => {
+    const databaseUrl = await postgres.createDatabase()
+    const start = (ahead: number) =>
+      useApp((configuration) => (configuration.databaseUrl = databaseUrl), {
+        folder: join(folder, 'skew'),
+        clock: { now: () => new Date(Date.now() + ahead) },
+      })
+    const [fast, slow] = [await start(3000), await start(0)]
+    await pushText(`http://127.0.0.1:${fast.port}`, 'app', 'latest', 'by the fast one')
+    const last = await pushText(`http://127.0.0.1:${slow.port}`, 'app', 'latest', 'by the slow one')
+    const link = join(data('skew'), 'docker/registry/v2/repositories/app/_manifests/tags/latest/current/link')
+    await eventually(() => existsSync(link) && readFileSync(link, 'utf8') === last.digest)
+    await slow.close()
+    await fast.close()
+    await setTimeout(10_500) // so that tree and database are compared, whichever clock says when
+    const again = await startRegistry({ data: data('skew'), env: { HOLDFAST_DATABASE_URL: databaseUrl } })
+    await eventually(() => again.output().includes('volume.reconciled'), 20_000)
+    assert.equal(await pull(again.url, 'app', 'latest'), last.digest)
+    await again.stop()
+  })
+
+  it('find what another registry did as soon as no node was on duty', async () => {
+    const env = { HOLDFAST_DATABASE_URL: await postgres.createDatabase() }
+    const before = await startRegistry({ data: data('between'), env })
+    await pushText(before.url, 'app', 'v1', 'one')
+    await before.stop()
+    const other = await startOther('docker-registry', data('between'))
+    const moved = await pushText(other.url, 'app', 'v1', 'moved')
+    const added = await pushText(other.url, 'new', 'v1', 'added')
+    await other.stop()
+    await setTimeout(7000)
+    const again = await startRegistry({ data: data('between'), env })
+    await eventually(() => again.output().includes('volume.reconciled'), 20_000)
+    assert.equal(await pull(again.url, 'app', 'v1'), moved.digest)
+    assert.equal(await pull(again.url, 'new', 'v1'), added.digest)
     await again.stop()
   })
 

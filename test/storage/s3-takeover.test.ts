@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { eventually } from '../support/app.ts'
 import { call } from '../support/client.ts'
 import { holdfast } from '../support/holdfast.ts'
 import { inventoryOf, pull, statusOf } from '../support/inventory.ts'
@@ -43,6 +44,36 @@ describe('a bucket of Holdfast', { skip: need('versitygw') }, async () => {
       for (const folder of [data!, other!]) await rm(folder, { recursive: true })
     }
   })
+})
+
+describe('a bucket that images were moved to from a folder', { skip: need('versitygw') }, async () => {
+  const server = await startS3()
+
+  it(
+    'takes nothing away from the database that came along, though it has not got all',
+    { timeout: 60_000 },
+    async () => {
+      await server.makeBucket('half')
+      const data = await mkdtemp(join(tmpdir(), 'holdfast-bucket-'))
+      const first = await startRegistry({ data })
+      const digests = [
+        await pushText(first.url, 'moved', 'v1', 'moved'),
+        await pushText(first.url, 'left', 'v1', 'left'),
+      ]
+      await first.stop()
+      const tree = 'docker/registry/v2/repositories'
+      await cp(join(data, 'docker/registry/v2/blobs'), join(server.folder, 'half/docker/registry/v2/blobs'), {
+        recursive: true,
+      })
+      await cp(join(data, tree, 'moved'), join(server.folder, 'half', tree, 'moved'), { recursive: true })
+      const second = await startRegistry({ data, env: s3Env(server.url, 'half') })
+      await eventually(() => second.output().includes('volume.reconciled'))
+      for (const [index, name] of ['moved', 'left'].entries())
+        assert.equal(await pull(second.url, name, 'v1'), digests[index]!.digest)
+      await second.stop()
+      await rm(data, { recursive: true })
+    },
+  )
 })
 
 describe('a bucket of registry:2', { skip: need('versitygw', 'docker-registry') }, async () => {

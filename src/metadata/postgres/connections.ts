@@ -77,7 +77,8 @@ export function createConnections(url: string, use: 'serving' | 'upkeep') {
   async function transactOnce<Result>(steps: Steps<Result>) {
     const events: RegistryEvent[] = []
     const value = await withConnection(async (client) => {
-      await ask(client, { text: 'begin isolation level read committed' })
+      // Durable also where the server's settings would have it otherwise.
+      await ask(client, { text: 'begin isolation level read committed; set local synchronous_commit = on' })
       const result = await take(client, steps, (statement) => events.push(...(statement.events ?? [])))
       await ask(client, { text: 'commit' })
       return result
