@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -77,6 +77,12 @@ describe('a copy of a database', { skip: withoutPostgres }, () => {
     await store.close()
     return all
   }
+
+  it('is for nobody else to read', async () => {
+    const file = join(folder, 'private.db')
+    await intoSqlite(file, async () => {})
+    assert.equal((await stat(file)).mode & 0o077, 0)
+  })
 
   it('knows every column there is', async () => {
     const file = join(folder, 'columns.db')

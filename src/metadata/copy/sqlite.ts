@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -57,6 +57,7 @@ export async function intoSqlite<Result>(file: string, work: (target: Target) =>
   if (existsSync(file)) throw new Error(`${file} is there already; move it away, or name another place`)
   const partial = `${file}.partial`
   rmSync(partial, { force: true })
+  writeFileSync(partial, '', { mode: 0o600 }) // it holds all manifests, private ones too
   const database = new DatabaseSync(partial)
   try {
     database.exec('pragma synchronous = full')
