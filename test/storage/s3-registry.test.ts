@@ -121,9 +121,9 @@ describe('a registry with its blobs in S3', { skip: need('versitygw') }, async (
         { AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${port}/keys` },
       ]) {
         const registry = await startRegistry({ env: { REGISTRY_STORAGE: storage, ...env } })
-        after(() => registry.dispose())
         await pushImage(registry.url, 'app', 'v1', [randomBytes(1000)])
         await pull(registry.url, 'app', 'v1')
+        await registry.dispose() // a bucket has one database
       }
     },
   )
