@@ -70,12 +70,11 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
   const isShared = configuration.databaseUrl !== undefined
-  const { followTree: follow, objects } = configuration.storage
-  const kept = { storage, store, log, clock, follow, isRemote: objects !== undefined }
+  const isRemote = configuration.storage.objects !== undefined
+  const kept = { storage, store, log, clock, follow: configuration.storage.followTree, isRemote }
   const volume = isShared ? createSharedVolume(kept) : createVolume({ ...kept, bootedAt: bootedAt(clock) })
   // A folder with SQLite in it can be nobody else's.
-  const isElsewhere = isShared || configuration.storage.objects !== undefined
-  const owner = isElsewhere ? createOwner({ storage, facts: store.volume, log, clock }) : undefined
+  const owner = isShared || isRemote ? createOwner({ storage, facts: store.volume, log, clock }) : undefined
   await owner?.expectOurs().catch(async (error: unknown) => {
     await store.close()
     throw error
@@ -183,9 +182,10 @@ function createFollowers({ volume, features, owner, log }: Following, everyMs: n
     },
     async end(): Promise<void> {
       clearInterval(timer)
-      await owner?.end().catch((error: unknown) => log.error('volume.not-freed', { error: String(error) }))
       for (const feature of features) await feature.duty?.end()
       await volume.end()
+      // Last: until here we write to it.
+      await owner?.end().catch((error: unknown) => log.error('volume.not-freed', { error: String(error) }))
     },
   }
 }

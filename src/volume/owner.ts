@@ -20,13 +20,20 @@ const goneMs = 180_000
  */
 export function createOwner({ storage, facts, log, clock }: Deps) {
   let timer: NodeJS.Timeout | undefined
+  let identity: Promise<string> | undefined
+  /** Asked for once: it is a transaction. */
+  function ours(): Promise<string> {
+    identity ??= facts.identity()
+    identity.catch(() => (identity = undefined))
+    return identity
+  }
 
   /** What keeps us from the volume; undefined when nothing does. */
   async function objection(): Promise<string | undefined> {
     const content = await storage.get(path)
     const { database, at } = content ? parse(content) : {}
     const ageMs = clock.now().getTime() - Date.parse(at ?? '')
-    if (database === undefined || !(ageMs < goneMs) || database === (await facts.identity())) return undefined
+    if (database === undefined || !(ageMs < goneMs) || database === (await ours())) return undefined
     return `another Holdfast with another database is using this storage (${path} says so since ${at}): configure the same holdfast.database.url, or another bucket or folder; if that one is gone for good, wait three minutes`
   }
 
@@ -34,11 +41,7 @@ export function createOwner({ storage, facts, log, clock }: Deps) {
     const problem = await objection()
     if (problem) return log.error('volume.claimed', { problem })
     const now = clock.now()
-    await storage.put(
-      path,
-      Buffer.from(JSON.stringify({ database: await facts.identity(), at: now.toISOString() })),
-      now,
-    )
+    await storage.put(path, Buffer.from(JSON.stringify({ database: await ours(), at: now.toISOString() })), now)
   }
   const saySo = () => say().catch((error: unknown) => log.error('volume.not-claimed', { error: String(error) }))
 

@@ -1,8 +1,4 @@
-import type { VolumeFacts } from '../metadata/volume-facts.ts'
-import type { Log } from '../platform/log.ts'
 import { blobPath } from '../registry/paths.ts'
-import type { MetadataStore } from '../registry/ports/metadata.ts'
-import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createFollower, cursorName, settleMs } from './follow.ts'
 import { createGate } from './gate.ts'
 import { pendingRemovals } from './pending.ts'
@@ -10,19 +6,8 @@ import { createBreath } from './read.ts'
 import { ChangedMeanwhile, createReconciliation } from './reconcile.ts'
 import { blobsPath } from './layout.ts'
 import { goneAdvice, notFollowed, whatIsGone } from './state.ts'
-import type { Volume } from './volume.ts'
+import type { Volume, VolumeDeps } from './volume.ts'
 import { createTreeWriter } from './write.ts'
-
-interface Deps {
-  storage: StorageDriver
-  store: MetadataStore & { volume: VolumeFacts }
-  log: Log
-  clock: { now(): Date }
-  /** Whether the tree follows what happens. */
-  follow: boolean
-  /** Whether the storage is an object store. */
-  isRemote?: boolean | undefined
-}
 
 const cursorMs = 30_000
 /**
@@ -38,7 +23,7 @@ const attempts = 5
  * left. Only before the very first time requests wait for that; later what another registry did is found in the background, and
  * what it deleted comes back: what the tree lacks may as well be what another node has just pushed.
  */
-export function createSharedVolume({ storage, store, log, clock, follow, isRemote }: Deps): Volume {
+export function createSharedVolume({ storage, store, log, clock, follow, isRemote }: VolumeDeps): Volume {
   const facts = store.volume
   const writer = createTreeWriter(storage, false, isRemote)
   const lateWriter = createTreeWriter(storage, true, isRemote)
@@ -58,7 +43,7 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
     looked = performance.now()
     if ((await store.cursors.get(cursorName)) === undefined) return false
     isMissing = (await whatIsGone(storage, facts)) === 'blobs'
-    if (isMissing && !isOpen) log.error('volume.gone', { missing: blobsPath, message: goneAdvice })
+    if (isMissing) log.error('volume.gone', { missing: blobsPath, message: goneAdvice })
     return (isOpen = true)
   }
   async function ready(repository: string): Promise<void> {

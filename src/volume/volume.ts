@@ -12,17 +12,21 @@ import { createReconciliation, type Mode } from './reconcile.ts'
 import { assess, goneAdvice, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
-interface Deps {
+/** What a volume needs, however many nodes serve it. */
+export interface VolumeDeps {
   storage: StorageDriver
   store: MetadataStore & { volume: VolumeFacts }
   log: Log
   clock: { now(): Date }
-  /** When the machine started. */
-  bootedAt: Date
   /** Whether the tree follows what happens. */
   follow: boolean
   /** Whether the storage is an object store. */
   isRemote?: boolean | undefined
+}
+
+interface Deps extends VolumeDeps {
+  /** When the machine started. */
+  bootedAt: Date
 }
 
 /** What keeps database and tree alike. */
