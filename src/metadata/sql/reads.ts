@@ -113,10 +113,11 @@ export function createReads({ textsOf, settled }: Dialect) {
     *history(repository: string, tag: string): Steps<{ digest: Digest; at: Date }[]> {
       const rows = yield sql(
         `select digest, max(at) as at from (
-           select repository_id, name, digest, at from tag_history
-           union all select repository_id, name, digest, moved_at from tag) history
-         join repository on repository.id = repository_id
-         where repository.name = ?1 and history.name = ?2 group by digest order by max(at) desc, digest`,
+           select digest, at from tag_history join repository on repository.id = repository_id
+           where repository.name = ?1 and tag_history.name = ?2
+           union all select digest, moved_at from tag join repository on repository.id = repository_id
+           where repository.name = ?1 and tag.name = ?2) history
+         group by digest order by max(at) desc, digest`,
         repository,
         tag,
       )
