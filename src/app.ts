@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
+import { type AccessControl, createAccessControl } from './auth/control.ts'
 import type { Configuration } from './config/configuration.ts'
-import { createFeatures } from './features/index.ts'
+import { createFeatures, type Feature } from './features/index.ts'
 import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
 import { reply, route } from './http/types.ts'
@@ -84,14 +85,13 @@ export async function createApp(options: AppOptions): Promise<App> {
     { configuration, storage, metadata, log, clock },
     { stopping: stopping.signal, metrics, writeAccess },
   )
-  const authorizer = features.find((feature) => feature.authorizer)?.authorizer
-  const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
+  const access = createAccess(features)
   const registry = createRegistry({
     storage,
     metadata,
     guards: features.flatMap((feature) => feature.guards ?? []),
     lists: configuration.lists,
-    authorizer,
+    access,
     ids: { upload: randomUUID },
     onPull: features.find((feature) => feature.onPull)?.onPull,
   })
@@ -106,8 +106,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const handle = createHttpServer({
     routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])],
     gates: features.flatMap((feature) => feature.gates ?? []),
-    authenticators: authenticators.length > 0 ? authenticators : undefined,
-    authorizer,
+    access,
     observers: features.flatMap((feature) => feature.observers ?? []),
     addressing: createAddressing(http),
     watchdog,
@@ -188,6 +187,14 @@ function createFollowers({ volume, features, owner, log }: Following, everyMs: n
       await owner?.end().catch((error: unknown) => log.error('volume.not-freed', { error: String(error) }))
     },
   }
+}
+
+/** What the features say about who calls and what they may do; nothing where everyone may do everything. */
+function createAccess(features: Feature[]): AccessControl | undefined {
+  const authorizer = features.find((feature) => feature.authorizer)?.authorizer
+  const challenger = features.find((feature) => feature.challenger)?.challenger
+  const authenticators = features.flatMap((feature) => feature.authenticators ?? [])
+  return authorizer && challenger && createAccessControl({ authenticators, authorizer, challenger })
 }
 
 /** A request that failed through us, in the words of registry:2's log. */

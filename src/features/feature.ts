@@ -1,4 +1,4 @@
-import type { Authenticator, Authorizer } from '../auth/types.ts'
+import type { Authenticator, Authorizer, Challenger } from '../auth/types.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
@@ -42,6 +42,8 @@ export interface Feature {
   authenticators?: Authenticator[]
   /** At most one feature decides who may do what. */
   authorizer?: Authorizer
+  /** The first feature that has one asks for credentials. */
+  challenger?: Challenger
   jobs?: Job[]
   /** Told about events right after their commit. What must not be missed is read from the log instead, by a cursor. */
   onEvents?(events: RegistryEvent[]): void

@@ -11,6 +11,8 @@ import { scrub } from './scrub/index.ts'
 import { silly } from './silly/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
+export type { Feature } from './feature.ts'
+
 /** The features there are; gates, guards and observers are asked in this order. */
 export function createFeatures(platform: Platform, serving: Serving): Feature[] {
   return [

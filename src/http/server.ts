@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { finished } from 'node:stream/promises'
-import type { Access, Authenticator, Authorizer, Principal } from '../auth/types.ts'
+import type { AccessControl } from '../auth/control.ts'
 import { OciError } from '../oci/errors.ts'
 import { lengthOf } from './body.ts'
 import { refuseDoubleHeaders, toOciError } from './refusal.ts'
@@ -12,8 +12,8 @@ import { reply } from './types.ts'
 export interface HttpServerOptions {
   routes: Route[]
   gates?: Gate[]
-  authenticators?: Authenticator[] | undefined
-  authorizer?: Authorizer | undefined
+  /** Without it everyone may do everything. */
+  access?: AccessControl | undefined
   observers?: Observer[]
   addressing?: Addressing | undefined
   /** Cuts those who send or read too slowly. */
@@ -36,7 +36,7 @@ const lingerMs = 500
 /** Request → route → access → handler → reply, and every error turned into an answer in one place. */
 export function createHttpServer(options: HttpServerOptions): Handle {
   const find = createRouter(options.routes)
-  const { gates = [], authenticators, authorizer, observers = [], addressing, watchdog } = options
+  const { gates = [], access, observers = [], addressing, watchdog } = options
 
   return async function serve(message, response, expecting) {
     const begun = observers.length > 0 ? performance.now() : 0
@@ -57,9 +57,10 @@ export function createHttpServer(options: HttpServerOptions): Handle {
         request.params = found.params
         for (const observer of observers) observer.started?.(route)
         for (const gate of gates) gate(request)
-        if (authenticators) await authenticate(authenticators, request)
+        if (access)
+          request.principal = (await access.identify(request.headers, request.principal.address)) ?? request.principal
         const needed = route.access(request) // asked in any case: it also checks the names in the path
-        if (authorizer) await authorize(authorizer, request.principal, needed)
+        if (access) await access.expect(request.principal, needed, request.headers)
         answered = await route.handle(request)
       } catch (error) {
         answered = replyOf(toOciError(error, (cause) => report(cause, message)))
@@ -110,24 +111,6 @@ const unanswered: HttpReply = { status: 500, headers: [], body: undefined }
 function bodyLength({ body }: HttpReply): number {
   if (body === undefined) return 0
   return typeof body === 'object' && 'content' in body ? body.range.last - body.range.first + 1 : body.length
-}
-
-async function authenticate(authenticators: Authenticator[], request: IncomingRequest): Promise<void> {
-  for (const authenticator of authenticators) {
-    const principal = await authenticator.authenticate(request.headers, request.principal.address)
-    if (principal) return void (request.principal = principal)
-  }
-}
-
-async function authorize(authorizer: Authorizer, principal: Principal, needed: Access[]): Promise<void> {
-  for (const access of needed) {
-    if (await authorizer.allows(principal, access)) continue
-    if (principal.kind !== 'anonymous') throw new OciError('DENIED')
-    const asked = needed.filter(({ name }) => name !== 'api')
-    const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
-    const headers = { 'WWW-Authenticate': authorizer.challenge(needed) }
-    throw new OciError('UNAUTHORIZED', { detail: [asked.length > 0 ? detail : null], headers })
-  }
 }
 
 function replyOf(error: OciError): HttpReply {

@@ -21,7 +21,7 @@ const maxTags = 50
 
 /** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
 export function registryRoutes(registry: Registry): Route[] {
-  const { blobs, uploads, manifests, lists, guards, authorizer, metadata, onPull } = registry
+  const { blobs, uploads, manifests, lists, guards, access, metadata, onPull } = registry
   return [
     route('GET HEAD', '/v2/', api, async () => json('{}')), // end-1
     route('GET HEAD', '/v2', api, async () => json('{}')),
@@ -105,9 +105,9 @@ export function registryRoutes(registry: Registry): Route[] {
   async function mountSources({ query, principal }: InRepository, digest: Digest): Promise<string[]> {
     const from = query.get('from')
     const sources = from === null ? await metadata.blobs.repositoriesOf(digest) : isRepository(from) ? [from] : []
-    if (!authorizer) return sources
+    if (!access) return sources
     const allowed = await Promise.all(
-      sources.map((name) => authorizer.allows(principal, { type: 'repository', name, action: 'pull' })),
+      sources.map((name) => access.allows(principal, { type: 'repository', name, action: 'pull' })),
     )
     return sources.filter((_, index) => allowed[index])
   }

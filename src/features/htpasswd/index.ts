@@ -86,14 +86,14 @@ export function htpasswd({ configuration, log, clock }: Platform): Feature {
   }
 
   const authorizer: Authorizer = {
-    allows: async ({ kind }) => kind !== 'anonymous',
-    challenge: () => challenge,
+    decide: async ({ kind }) => (kind === 'anonymous' ? 'denied' : 'allowed'),
   }
 
   return {
     name: 'htpasswd',
     authenticators: [authenticator],
     authorizer,
+    challenger: { challenge: () => challenge },
     start: users.load,
     stop: async () => bcrypt.stop(),
   }

@@ -14,8 +14,8 @@ export function silly({ configuration }: Platform): Feature {
           authorization === undefined ? undefined : { kind: 'user', name: 'silly', address },
       },
     ],
-    authorizer: {
-      allows: async ({ kind }) => kind !== 'anonymous',
+    authorizer: { decide: async ({ kind }) => (kind === 'anonymous' ? 'denied' : 'allowed') },
+    challenger: {
       challenge: (needed) => `Bearer realm="${realm}",service="${service}",scope="${scope(needed)}"`,
     },
   }

@@ -1,4 +1,4 @@
-import type { Authorizer } from '../../auth/types.ts'
+import type { AccessControl } from '../../auth/control.ts'
 import type { Actor, Happening } from './events.ts'
 import type { Guard } from './guard.ts'
 import type { MetadataStore } from './metadata.ts'
@@ -11,7 +11,7 @@ export interface RegistryPorts {
   guards: Guard[]
   /** The most entries a page of a list may have. */
   lists?: { catalogMax: number; tagsMax: number }
-  authorizer?: Authorizer | undefined
+  access?: AccessControl | undefined
   ids: { upload(): string }
   /** Told about each pull; must not keep it waiting. */
   onPull?: ((pull: Happening, actor: Actor) => void) | undefined
