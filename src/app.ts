@@ -81,7 +81,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     throw error
   })
   const { metadata } = volume
-  const features: ReturnType<typeof createFeatures> = createFeatures(
+  const features: Feature[] = await createFeatures(
     { configuration, storage, metadata, vault: store.vault, log, clock },
     { stopping: stopping.signal, metrics, writeAccess, access: () => access, baseOf: createBase(http) },
   )
@@ -160,7 +160,7 @@ const lookMs = 1000
 
 interface Following {
   volume: Volume
-  features: ReturnType<typeof createFeatures>
+  features: Feature[]
   owner: ReturnType<typeof createOwner> | undefined
   log: Log
 }

@@ -13,10 +13,15 @@ import { uploadPurge } from './upload-purge/index.ts'
 
 export type { Feature } from './feature.ts'
 
-/** The features there are; gates, guards and observers are asked in this order. */
-export function createFeatures(platform: Platform, serving: Serving): Feature[] {
+/** The features there are; gates, guards, observers and authenticators are asked in this order. Some are loaded only when they are on. */
+export async function createFeatures(platform: Platform, serving: Serving): Promise<Feature[]> {
+  const on = platform.configuration
   return [
     health(platform, serving),
+    ...(on.tokens ? [(await import('./tokens/index.ts')).tokens(platform, serving, on.tokens)] : []),
+    ...(on.auth?.kind === 'token'
+      ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
+      : []),
     htpasswd(platform),
     silly(platform),
     maintenance(platform),
