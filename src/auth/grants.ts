@@ -8,7 +8,7 @@ export function covers({ type, name, actions }: Grant, access: Access): boolean 
 }
 
 /** Whether a name fits a pattern: `*` stands for any letters but a slash, `**` for any at all. */
-function matches(pattern: string, name: string): boolean {
+export function matches(pattern: string, name: string): boolean {
   return matcher(pattern).test(name)
 }
 

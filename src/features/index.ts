@@ -22,6 +22,9 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     ...(on.auth?.kind === 'token'
       ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
       : []),
+    ...(on.workloadIdentity.length > 0
+      ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
+      : []),
     htpasswd(platform),
     silly(platform),
     maintenance(platform),

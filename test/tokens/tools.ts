@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { hashSync } from 'bcryptjs'
 import type { Configuration, TokensConfiguration } from '../../src/config/configuration.ts'
 import { type Answer, call, type CallOptions } from '../support/client.ts'
@@ -36,6 +36,7 @@ export interface TokenApp extends TestApp {
 export async function useTokenApp(
   change: (configuration: Configuration, folder: string) => void = () => {},
   folder?: string,
+  prepare: (folder: string) => Promise<void> = async () => {},
 ): Promise<TokenApp> {
   const time = { ms: Date.now() }
   let path = ''
@@ -57,7 +58,10 @@ export async function useTokenApp(
     {
       ...(folder !== undefined && { folder }),
       clock: { now: () => new Date(time.ms) },
-      prepare: () => write(),
+      async prepare() {
+        await write()
+        await prepare(dirname(path))
+      },
     },
   )
   const url = `http://127.0.0.1:${app.port}`

@@ -79,6 +79,9 @@ export function buildWorkloadIdentity(build: Build): WorkloadIdentityRule[] {
   const rules = values.holdfast.workloadidentity.map((rule, index) =>
     buildRule(build, `holdfast.workloadidentity.${index}`, rule),
   )
+  for (const [index, { issuer, jwks }] of rules.entries())
+    if (rules.some((other) => other.issuer === issuer && other.jwks !== jwks))
+      error(`holdfast.workloadidentity.${index}.jwks`, 'is not the same in all rules of its issuer')
   if (rules.length > 0 && !values.auth.htpasswd)
     error('holdfast.workloadidentity', 'needs others who sign in: expected auth.htpasswd as well')
   return rules
