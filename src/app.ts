@@ -104,7 +104,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   const watchdog = createWatchdog(options.pace)
   const onError = (error: unknown, message: IncomingMessage) => log.error('request.failed', failureOf(error, message))
   const handle = createHttpServer({
-    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])],
+    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])].map((one) =>
+      features.reduce((wrapped, feature) => feature.wrap?.(wrapped) ?? wrapped, one),
+    ),
     gates: features.flatMap((feature) => feature.gates ?? []),
     access,
     observers: features.flatMap((feature) => feature.observers ?? []),

@@ -40,6 +40,8 @@ export interface Serving {
 export interface Feature {
   name: string
   routes?: Route[]
+  /** Puts itself around an endpoint of anybody's; gives those as they are that are none of its business. */
+  wrap?(route: Route): Route
   /** Endpoints of the debug listener, which is another address than the registry's. */
   debugRoutes?: Route[]
   /** Asked of every request. */

@@ -18,6 +18,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
   const on = platform.configuration
   return [
     health(platform, serving),
+    ...(limitsRates(on.rateLimits) ? [(await import('./rate-limits/index.ts')).rateLimits(platform)] : []),
     ...(on.tokens ? [(await import('./tokens/index.ts')).tokens(platform, serving, on.tokens)] : []),
     ...(on.auth?.kind === 'token'
       ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
@@ -36,4 +37,8 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     metrics(platform, serving),
     accessLog(platform, serving),
   ]
+}
+
+function limitsRates({ pulls, failedLogins }: Platform['configuration']['rateLimits']): boolean {
+  return [pulls.anonymous, pulls.signedIn, failedLogins.address].some((limit) => limit !== undefined)
 }
