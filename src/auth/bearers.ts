@@ -26,12 +26,11 @@ export function createBearers({ clock, isOurs, verify }: Deps) {
 
   /** Whom a token stands for, and what it grants; undefined when it is none of ours. @throws OciError UNAUTHORIZED */
   return async function read(text: string, address: string): Promise<Principal | undefined> {
-    if (!looksLikeJwt(text)) return undefined
     const id = hash('sha256', text, 'base64')
     const known = remembered.get(id)
     if (known && now() < known.until + leeway * 1000) return { ...known, address }
     remembered.delete(id)
-    const jwt = readJwt(text)
+    const jwt = looksLikeJwt(text) ? readJwt(text) : undefined
     if (!jwt || !isOurs(jwt)) return undefined
     const found = principalOf(await verify(jwt))
     if (remembered.size >= maxRemembered) remembered.delete(remembered.keys().next().value!)

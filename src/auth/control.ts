@@ -33,18 +33,18 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
 
   /** Who sent the request, once it is clear that they may have what it needs. @throws OciError UNAUTHORIZED with a challenge, DENIED, NAME_UNKNOWN */
   async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
-    const hasToken = readBearer(message.headers.authorization) !== undefined
+    const hasToken = () => readBearer(message.headers.authorization) !== undefined
     try {
       request.principal = (await identify(message.headers, request.principal.address)) ?? request.principal
     } catch (error) {
       if (!(error instanceof OciError) || error.code !== 'UNAUTHORIZED') throw error
-      throw unauthorized(message, needed, hasToken ? 'invalid_token' : undefined, error)
+      throw unauthorized(message, needed, hasToken() ? 'invalid_token' : undefined, error)
     }
     const { principal } = request
     for (const access of needed) {
       const verdict = await decide(principal, access)
       if (verdict === 'allowed') continue
-      if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
+      if (hasToken()) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
       throw new OciError(verdict === 'hidden' && access.action === 'pull' ? 'NAME_UNKNOWN' : 'DENIED')
