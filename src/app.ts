@@ -14,6 +14,7 @@ import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
+import { createSessions } from './platform/sessions.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
@@ -80,6 +81,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const registry = createRegistry({
     storage,
     metadata,
+    sessions: createSessions(),
     guards: features.flatMap((feature) => feature.guards ?? []),
     lists: configuration.lists,
     access,
