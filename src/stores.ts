@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Configuration } from './config/configuration.ts'
+import type { Run } from './metadata/sql/commands.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
 import { noUploadStates, type UploadStates } from './metadata/upload-states.ts'
 import { uploadsPath } from './registry/paths.ts'
@@ -18,6 +19,10 @@ interface StoreOptions {
   onCommit?: ((seconds: number) => void) | undefined
   /** Begins with an empty database and keeps the one that is there under another name. */
   anew?: boolean
+  /** How long to wait for another process to let go of the database. */
+  lockWaitMs?: number | undefined
+  /** The way to the process that writes to SQLite, where that is another one. */
+  writer?: { run: Run; term(): number } | undefined
 }
 
 /**
@@ -26,7 +31,7 @@ interface StoreOptions {
  */
 export async function openStores({ configuration, ...options }: StoreOptions): Promise<{
   storage: StorageDriver
-  store: SqlStore
+  store: SqlStore & { run?: Run }
 }> {
   const open = await openStorage(configuration, options.clock)
   const { encryption } = configuration.storage
@@ -87,11 +92,16 @@ export async function openStorageAlone(configuration: Configuration, clock: { no
 /** Loads only the database that is used. */
 async function openDatabase(
   { databaseUrl: url, storage }: Configuration,
-  { anew, ...options }: Omit<StoreOptions, 'configuration'>,
-): Promise<SqlStore> {
+  { anew, writer, ...options }: Omit<StoreOptions, 'configuration'>,
+): Promise<SqlStore & { run?: Run }> {
   if (url === undefined) {
+    const folder = join(storage.root, 'holdfast')
+    if (writer) {
+      const { createSqliteReader } = await import('./metadata/sqlite/reader.ts')
+      return createSqliteReader({ folder, clock: options.clock, ...writer })
+    }
     const { createSqliteStore } = await import('./metadata/sqlite/store.ts')
-    return createSqliteStore({ folder: join(storage.root, 'holdfast'), anew: anew === true, ...options })
+    return createSqliteStore({ folder, anew: anew === true, ...options })
   }
   if (anew)
     throw new Error(

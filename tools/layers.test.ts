@@ -24,6 +24,15 @@ const allowed: Record<string, string[]> = {
   'src/listen/': ['src/platform/', 'src/config/'],
   'src/features/': ['src/oci/', 'src/auth/', 'src/http/', 'src/registry/', 'src/platform/', 'src/config/'],
   'src/volume/': ['src/oci/', 'src/registry/', 'src/metadata/volume-facts.ts', 'src/platform/'],
+  'src/processes/': [
+    'src/oci/',
+    'src/registry/ports/',
+    'src/metadata/sql/commands.ts',
+    'src/platform/',
+    'src/config/',
+    'src/listen/bind.ts',
+    'src/volume/gate.ts',
+  ],
   'src/stores.ts': ['src/registry/', 'src/storage/', 'src/metadata/', 'src/config/', 'src/volume/'],
   'src/app.ts': [
     'src/oci/',
@@ -37,9 +46,11 @@ const allowed: Record<string, string[]> = {
     'src/listen/',
     'src/volume/',
     'src/features/index.ts',
+    'src/processes/',
     'src/stores.ts',
   ],
   'src/commands/': [
+    'src/processes/',
     'src/app.ts',
     'src/stores.ts',
     'src/config/',

@@ -47,7 +47,8 @@ export async function startRegistry({
   const main = [...program, 'serve', '--addr', `127.0.0.1:${port}`, '--data', folder]
   if (file) main.push(file)
   const [command, ...args] = [...under, ...main]
-  const child = spawn(command!, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const all = { HOLDFAST_PROCESSES: '1', ...process.env, ...env } // one, unless a test or the whole run asks for more
+  const child = spawn(command!, args, { env: all, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   let output = ''
   let errors = ''
