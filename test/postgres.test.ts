@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { createPostgresStore } from '../src/metadata/postgres/store.ts'
 import { eventually, useApp } from './support/app.ts'
 import { call } from './support/client.ts'
 import { holdfast } from './support/holdfast.ts'
@@ -157,6 +158,9 @@ describe('a registry with its facts in PostgreSQL', { skip: withoutPostgres }, (
     )
     await postgres.execute('create table repository (something text)', nameOf(foreign))
     await postgres.execute('create role guest login password $$guest$$')
+    const readable = await postgres.createDatabase()
+    await createPostgresStore({ url: readable, clock: { now: () => new Date() } }).then((store) => store.close())
+    await postgres.execute('grant select on all tables in schema public to guest', nameOf(readable))
     const used = { ...process.env }
     try {
       for (const [url, reason] of [
@@ -171,6 +175,11 @@ describe('a registry with its facts in PostgreSQL', { skip: withoutPostgres }, (
         [foreign, /relation "repository" already exists; expected a database of its own/],
         [latin, /encoding LATIN1; expected UTF8/],
         [postgres.url('postgres', 'guest:guest'), /permission denied for schema public; make its user the owner/],
+        [
+          postgres.url(nameOf(readable), 'guest:guest'),
+          /may not write to the tables of Holdfast; expected the user that made them/,
+        ],
+        [`${postgres.url()}?sslmode=bogus`, /expected a URL such as postgres:.*sslmode=disable, prefer/],
         ['mysql://localhost/holdfast', /HOLDFAST_DATABASE_URL.*expected a URL such as postgres:/],
       ] as const) {
         process.env.HOLDFAST_DATABASE_URL = url
@@ -179,7 +188,8 @@ describe('a registry with its facts in PostgreSQL', { skip: withoutPostgres }, (
         assert.match(output, reason)
         assert.doesNotMatch(output, /wrong-secret|guest:guest|\n {4}at /)
         assert.match(output, /holdfast\.database\.url/)
-        if (url.startsWith('postgres')) assert.equal(output.trim().split('\n').length, 1, output)
+        if (!url.includes('bogus') && url.startsWith('postgres'))
+          assert.equal(output.trim().split('\n').length, 1, output)
       }
       assert.deepEqual(await postgres.execute('select * from pg_tables where schemaname = $$public$$', 'postgres'), [])
       assert.equal((await postgres.execute('select version from schema_version', nameOf(newer))).length, 1)

@@ -122,9 +122,15 @@ export const secretKeyKind: Kind<string> = {
   schema: { type: 'string' },
 }
 
+const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
+
 export const databaseKind: Kind<string> = {
-  form: 'a URL such as postgres://user:password@host:5432/database',
-  parse: (text) => (/^postgres(ql)?:\/\//i.test(text) && URL.canParse(text) ? text : undefined),
+  form: `a URL such as postgres://user:password@host:5432/database, with sslmode=${sslModes.join(', ')} or none`,
+  parse(text) {
+    if (!/^postgres(ql)?:\/\//i.test(text) || !URL.canParse(text)) return undefined
+    const mode = new URL(text).searchParams.get('sslmode')
+    return mode === null || sslModes.includes(mode) ? text : undefined
+  },
   schema: { type: 'string' },
 }
 

@@ -57,6 +57,9 @@ async function prepare(client: Client, older: 'migrate' | 'refuse'): Promise<voi
         `insert into schema_version values (${present + texts.length})`,
       ].join(';\n'),
     )
+  const { rows: rights } = await client.query(`select has_table_privilege('event', 'insert') as may_write`)
+  if (!rights[0].may_write)
+    throw new Error('its user may not write to the tables of Holdfast; expected the user that made them')
   if (older === 'migrate') await settleRestored(client)
   await client.query('commit')
 }

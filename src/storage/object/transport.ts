@@ -32,7 +32,7 @@ export interface Patience {
 }
 
 const patience: Patience = {
-  idleMs: 20_000,
+  idleMs: 15_000,
   slowMs: 300_000,
   attempts: 4,
   pauseMs: 200,
@@ -100,12 +100,14 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
    * @throws StoreError
    */
   async function send(make: () => Promise<StoreRequest>, options: SendOptions = {}): Promise<IncomingMessage> {
+    const begun = performance.now()
     for (let tries = 1; ; tries++) {
       const request = await make()
       try {
         return await attempt(request, options)
       } catch (error) {
         if (!(error instanceof StoreError) || tries >= attempts || !mayPass(error)) throw error
+        if (performance.now() - begun > 2.5 * (options.slow ? slowMs : idleMs)) throw error // a store that keeps silent: a client waits for us
         await setTimeout(pauseMs * 2 ** (tries - 1) * (0.5 + random() / 2))
       }
     }
