@@ -2,6 +2,7 @@ import { after, before, describe } from 'node:test'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
+import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVolume } from './contract/volume.ts'
@@ -29,6 +30,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     })
     testBlobsAndUploads(tools)
     testManifests(tools)
+    testHistory(tools)
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)

@@ -1,14 +1,16 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
+import { createHistory } from './history.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 
-export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates }
+export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; history: HistoryFacts }
 
 interface Deps {
   reads: ReturnType<typeof createReads>
@@ -48,7 +50,6 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     tags: {
       list: async (repository, page) => read(reads.tags(repository, page)),
       delete: (repository, tag, actor) => run('deleteTag', repository, tag, { at: now(), actor }),
-      history: async (repository, tag) => read(reads.history(repository, tag)),
     },
     uploads: {
       create: (upload) => run('createUpload', upload, now()),
@@ -73,6 +74,7 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
       release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
+    history: createHistory({ read }),
     uploadStates: createUploadStates({ read, run, now }),
     close,
   }
