@@ -8,10 +8,10 @@ import type { Configuration } from '../config/configuration.ts'
 import { type Address, bind } from '../listen/bind.ts'
 import type { Log } from '../platform/log.ts'
 import { createSessions } from '../platform/sessions.ts'
-import type { Session } from '../registry/ports/sessions.ts'
 import { createBalancer, type Taker } from './balancer.ts'
 import type { Calls } from './calls.ts'
 import { createSeat } from './seat.ts'
+import type { Left } from './start.ts'
 
 interface SupervisorOptions {
   configuration: Configuration
@@ -78,11 +78,12 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
         async enter(id: string) {
           const session = await sessions.enter(id)
           if (session) entered.add(id)
-          return session
+          return session && { offset: session.hashed?.offset ?? 0, digest: session.hashed?.digest() }
         },
-        async leave(id: string, session: Session | undefined) {
+        async leave(id: string, left: Left | undefined) {
           entered.delete(id)
-          await sessions.leave(id, session ?? {})
+          const { offset = 0, digest } = left ?? {}
+          await sessions.leave(id, digest ? { hashed: { offset, digest: () => digest } } : {})
         },
         tell(topic: string, value: unknown) {
           told.set(topic, value)

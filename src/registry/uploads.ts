@@ -109,8 +109,8 @@ export function createUploads({ storage, metadata, sessions, ids }: RegistryPort
     upload.hashed = undefined
     try {
       const into = closing && blobPath(closing)
-      const size = await storage.append(path, offset, source, (piece) => digester?.update(piece), into)
-      if (digester) upload.hashed = { offset: size, by: digester }
+      const size = await storage.append(path, offset, source, (piece) => digester?.update?.(piece), into)
+      if (digester) upload.hashed = { ...digester, offset: size }
       if (expected === undefined || size - offset === expected) return size
     } catch (error) {
       if (isOutOfSpace(error)) await end(upload) // the space is needed, and the client cannot go on anyway
@@ -121,18 +121,15 @@ export function createUploads({ storage, metadata, sessions, ids }: RegistryPort
   }
 
   /** Goes on hashing where the last chunk ended; undefined when that is not known here (after a restart or a broken chunk). */
-  function digesterAt({ algorithm, hashed }: Held, offset: number, closing: Digest | undefined) {
-    if (offset === 0) return createDigester(closing ? algorithmOf(closing) : algorithm)
-    return hashed?.offset === offset && typeof hashed.by === 'object' ? hashed.by : undefined
+  function digesterAt({ algorithm, hashed }: Held, offset: number, closing: Digest | undefined): Held['hashed'] {
+    if (offset === 0) return { offset, ...createDigester(closing ? algorithmOf(closing) : algorithm) }
+    return hashed?.offset === offset && hashed.update ? hashed : undefined
   }
 
   /** The digest of all bytes: the one so far where it covers them, else by reading them once more. */
-  async function digestOf({ id, hashed }: Held, size: number, algorithm: Algorithm) {
-    if (hashed?.offset === size) {
-      const digest = typeof hashed.by === 'object' ? hashed.by.digest() : hashed.by
-      if (algorithmOf(digest) === algorithm) return digest
-    }
-    return storedDigest(storage, uploadPath(id), algorithm)
+  async function digestOf({ id, hashed }: Held, size: number, algorithm: Algorithm): Promise<Digest | undefined> {
+    const digest = hashed?.offset === size ? hashed.digest() : undefined
+    return digest && algorithmOf(digest) === algorithm ? digest : storedDigest(storage, uploadPath(id), algorithm)
   }
 
   return { start, find, sizeOf, append, finish, push, cancel }
