@@ -99,7 +99,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     ids: { upload: randomUUID },
     onPull: features.find((feature) => feature.onPull)?.onPull,
   })
-  const surface = createSurface({ options, registry, features, access, withDebug: siblings.isFirst })
+  const surface = createSurface({ options, registry, features, access, isFirst: siblings.isFirst })
   // Alone, a node is always the same one: what it held when it crashed is still its own.
   const node = isShared ? member.node : 'alone'
   const upkeep = siblings.isFirst ? createUpkeep({ features, volume, owner, node, isShared, log }) : undefined
@@ -149,11 +149,11 @@ interface SurfaceParts {
   registry: ReturnType<typeof createRegistry>
   features: Feature[]
   access: AccessControl | undefined
-  withDebug: boolean
+  isFirst: boolean
 }
 
 /** What clients reach: the registry's listener, and that for debugging. */
-function createSurface({ options, registry, features, access, withDebug }: SurfaceParts) {
+function createSurface({ options, registry, features, access, isFirst }: SurfaceParts) {
   const { log, clock = systemClock } = options
   const { http } = options.configuration
   const probe = route(
@@ -174,11 +174,14 @@ function createSurface({ options, registry, features, access, withDebug }: Surfa
     onError,
   })
   const listenOn = (where: Parameters<typeof createListener>[0]['http'], served: Handle) =>
-    createListener({ http: where, handle: served, refuse: answerBrokenRequest, pace: watchdog.pace, log, clock })
+    createListener({
+      ...{ http: where, handle: served, refuse: answerBrokenRequest, pace: watchdog.pace },
+      ...{ orders: isFirst, log, clock },
+    })
   const listener = listenOn(http, handle)
   const debugRoutes = features.flatMap((feature) => feature.debugRoutes ?? [])
   const debug =
-    http.debug && withDebug
+    http.debug && isFirst
       ? listenOn(
           { address: http.debug.address, tls: undefined, http2: false, h2c: false },
           createHttpServer({ routes: debugRoutes, watchdog, onError }),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,7 +42,7 @@ export interface Supervisor {
  */
 export function createSupervisor({ configuration, count, program, log }: SupervisorOptions): Supervisor {
   const { address, drainMs } = configuration.http
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'))
+  const folder = privateFolder(configuration.storage.root)
   const node = randomUUID()
   const writerPath = configuration.databaseUrl === undefined ? join(folder, 'writer.sock') : undefined
   const sessions = createSessions()
@@ -126,6 +126,19 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
       for (const seat of seats) seat.kill()
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** A folder for nobody else, in memory or on a disk of the machine if there is one to write to: sockets lie badly on some volumes. */
+function privateFolder(root: string): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'holdfast-'))
+  } catch {
+    const own = join(root, 'holdfast/processes') // a container whose own files are read-only
+    rmSync(own, { recursive: true, force: true })
+    mkdirSync(join(root, 'holdfast'), { recursive: true })
+    mkdirSync(own, { mode: 0o700 })
+    return own
   }
 }
 

@@ -49,7 +49,8 @@ export async function startRegistry({
   const [command, ...args] = [...under, ...main]
   const all = { HOLDFAST_PROCESSES: '1', ...process.env, ...env } // one, unless a test or the whole run asks for more
   const child = spawn(command!, args, { env: all, stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  // When all that it wrote is read, and whatever it started is gone too.
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
   let output = ''
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
