@@ -13,6 +13,7 @@ const usage = `Usage: holdfast COMMAND
 /** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
 const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   serve: () => import('./commands/serve.ts'),
+  member: () => import('./commands/member.ts'), // a process of `serve`, not for people
   config: () => import('./commands/config.ts'),
   fsck: () => import('./commands/fsck.ts'),
   reindex: () => import('./commands/reindex.ts'),

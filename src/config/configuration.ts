@@ -43,6 +43,8 @@ export interface Configuration {
   }
   /** Whether a process of root goes on as the owner of the volume, as the image does. */
   runAsOwner: boolean
+  /** How many processes serve; `auto`: as many as the machine has use for. */
+  processes: number | 'auto'
   /** The most entries a page of a list may have. */
   lists: { catalogMax: number; tagsMax: number }
   validation: {
@@ -224,6 +226,7 @@ export function defaultConfiguration(): Configuration {
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,
+    processes: 'auto',
     lists: { catalogMax: 1000, tagsMax: 10_000 },
     validation: { urls: undefined, indexPlatforms: 'all' },
   }

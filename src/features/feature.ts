@@ -4,6 +4,7 @@ import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
+import type { Siblings } from '../platform/siblings.ts'
 import type { Actor, Happening, RegistryEvent } from '../registry/ports/events.ts'
 import type { Guard } from '../registry/ports/guard.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
@@ -24,6 +25,8 @@ export interface Serving {
   stopping: AbortSignal
   /** Undefined when nobody reads them: then nothing is counted. */
   metrics: Metrics | undefined
+  /** The other processes that serve as this one does. */
+  siblings: Siblings
   /** Where the access log goes. */
   writeAccess(lines: string): void
 }

@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { MetadataStore, Page } from '../registry/ports/metadata.ts'
 
-interface Gate {
+export interface Gate {
   /** Whether everything was reconciled, and nothing need be waited for. */
   isOpen(): boolean
   /** Reconciles a repository, once. */

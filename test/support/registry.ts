@@ -47,8 +47,10 @@ export async function startRegistry({
   const main = [...program, 'serve', '--addr', `127.0.0.1:${port}`, '--data', folder]
   if (file) main.push(file)
   const [command, ...args] = [...under, ...main]
-  const child = spawn(command!, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const all = { HOLDFAST_PROCESSES: '1', ...process.env, ...env } // one, unless a test or the whole run asks for more
+  const child = spawn(command!, args, { env: all, stdio: ['ignore', 'pipe', 'pipe'] })
+  // When all that it wrote is read, and whatever it started is gone too.
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
   let output = ''
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))

@@ -50,6 +50,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
       endpoints: buildEndpoints(build),
     },
     runAsOwner: holdfast.runasowner,
+    processes: holdfast.processes,
     lists: { catalogMax: values.catalog.maxentries, tagsMax: values.tags.maxtags },
     validation: buildValidation(build),
   }

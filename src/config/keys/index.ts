@@ -4,6 +4,7 @@ import {
   integerKind,
   networkKind,
   patternKind,
+  processesKind,
   secretKeyKind,
   textKind,
   wordKind,
@@ -65,6 +66,11 @@ const holdfast = section(
     runasowner: key(booleanKind, 'Whether a process of root goes on as the owner of the volume, as the image does.', {
       default: 'false',
     }),
+    processes: key(
+      processesKind,
+      'How many processes serve; `auto`: one a processor, four at most, and one where there are less than 2 GiB of memory.',
+      { default: 'auto' },
+    ),
     http: section(
       'How the registry is reached.',
       {

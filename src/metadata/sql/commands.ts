@@ -153,7 +153,7 @@ export function createCommands(dialect: Dialect) {
 
     *createUpload({ id, repository, algorithm }: Upload, at: number): Steps<void> {
       yield sql(
-        'insert into upload (id, repository, algorithm, started_at) values (?1, ?2, ?3, ?4)',
+        'insert into upload (id, repository, algorithm, started_at) values (?1, ?2, ?3, ?4) on conflict do nothing',
         ...[id, repository, algorithm, at],
       )
     },

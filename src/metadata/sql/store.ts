@@ -17,7 +17,7 @@ interface Deps {
   run: Run
   clock: { now(): Date }
   findManifest: MetadataStore['manifests']['find']
-  /** Called when this changed, before whoever changed it is told: for what is kept in memory. */
+  /** Called when this was changed without an event: for what is kept in memory. */
   forget(repository: string, digest: Digest | undefined, tags: string[]): void
   close(): Promise<void>
 }
@@ -40,26 +40,14 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     },
     manifests: {
       find: findManifest,
-      async push(push, actor) {
-        const outcome = await run('pushManifest', push, { at: now(), actor })
-        forget(push.repository, push.manifest.digest, push.tags)
-        return outcome
-      },
-      async delete(repository, digest, actor) {
-        const tags = await run('deleteManifest', repository, digest, { at: now(), actor })
-        forget(repository, digest, tags ?? [])
-        return tags
-      },
+      push: (push, actor) => run('pushManifest', push, { at: now(), actor }),
+      delete: (repository, digest, actor) => run('deleteManifest', repository, digest, { at: now(), actor }),
       referrers: async (repository, subject, artifactTypes, page) =>
         read(reads.referrers(repository, subject, artifactTypes, page)),
     },
     tags: {
       list: async (repository, page) => read(reads.tags(repository, page)),
-      async delete(repository, tag, actor) {
-        const removed = await run('deleteTag', repository, tag, { at: now(), actor })
-        forget(repository, undefined, [tag])
-        return removed
-      },
+      delete: (repository, tag, actor) => run('deleteTag', repository, tag, { at: now(), actor }),
       history: async (repository, tag) => read(reads.history(repository, tag)),
     },
     uploads: {
