@@ -97,7 +97,8 @@ export function registryRoutes(registry: Registry): Route[] {
       return blobCreated(repository, digest)
     }
     const algorithm = query.get('digest-algorithm')
-    const upload = await uploads.start(repository, algorithm === null ? undefined : parseAlgorithm(algorithm))
+    const given = algorithm === null ? undefined : parseAlgorithm(algorithm)
+    const upload = await uploads.start(repository, actorOf(request), given)
     return reply(202, uploadHeaders(upload, 0))
   }
 
@@ -113,14 +114,14 @@ export function registryRoutes(registry: Registry): Route[] {
   }
 
   async function appendChunk(request: InRepository<'id'>): Promise<HttpReply> {
-    const upload = await uploads.find(request.params.repository, request.params.id)
+    const upload = await uploads.find(request.params.repository, request.params.id, actorOf(request))
     const size = await uploads.append(upload, chunkOf(request))
     return reply(202, uploadHeaders(upload, size))
   }
 
   async function finishUpload(request: InRepository<'id'>): Promise<HttpReply> {
     const { repository, id } = request.params
-    const upload = await uploads.find(repository, id)
+    const upload = await uploads.find(repository, id, actorOf(request))
     const text = request.query.get('digest')
     if (!text)
       throw new OciError('DIGEST_INVALID', { message: 'the digest is missing: close the upload with ?digest=sha256:…' })
@@ -130,12 +131,12 @@ export function registryRoutes(registry: Registry): Route[] {
   }
 
   async function getUpload(request: InRepository<'id'>): Promise<HttpReply> {
-    const upload = await uploads.find(request.params.repository, request.params.id)
+    const upload = await uploads.find(request.params.repository, request.params.id, actorOf(request))
     return reply(204, uploadHeaders(upload, await uploads.sizeOf(upload)))
   }
 
   async function cancelUpload(request: InRepository<'id'>): Promise<HttpReply> {
-    const upload = await uploads.find(request.params.repository, request.params.id)
+    const upload = await uploads.find(request.params.repository, request.params.id, actorOf(request))
     await uploads.cancel(upload)
     return reply(204, { 'Docker-Upload-UUID': upload.id })
   }

@@ -30,7 +30,7 @@ const [job] = uploadPurge({ configuration, storage, metadata, clock, log }).jobs
 async function receive(id: string): Promise<void> {
   await storage.append(uploadPath(id), 0, Readable.from([Buffer.from('bytes')]), () => undefined)
 }
-const start = (id: string) => metadata.uploads.create({ id, repository: 'a/b', algorithm: 'sha256' })
+const start = (id: string) => metadata.uploads.create({ id, repository: 'a/b', algorithm: 'sha256', owner: '' })
 const purge = (signal = new AbortController().signal) => job!.run(signal)
 const isThere = async (id: string) => (await storage.stat(uploadPath(id))) !== undefined
 
