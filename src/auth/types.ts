@@ -16,8 +16,11 @@ export type Principal = { address: string; granted?: readonly Grant[] } & (
 
 /** One thing a caller wants to do; a route names every access it needs. */
 export type Access =
-  | { type: 'repository'; name: string; action: 'pull' | 'push' | 'delete' }
+  | { type: 'repository'; name: string; action: 'pull' | 'push' | 'delete' | 'sign' | 'admin' }
   | { type: 'registry'; name: 'catalog'; action: '*' }
+  /** What only who signed in may ask about: themselves; and what only administrators may. */
+  | { type: 'registry'; name: 'self' | 'admin'; action: '*' }
+  | { type: 'organization'; name: string; action: 'read' | 'admin' }
   /** The API itself: where sign-in exists, clients learn from its refusal how to. */
   | { type: 'registry'; name: 'api'; action: 'pull' }
 
