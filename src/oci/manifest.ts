@@ -33,8 +33,8 @@ export interface Platform {
 }
 
 // Keys whose meaning depends on case in our reader but not in Go's: "Layers" would be seen by clients and not by us.
-const knownKeys = 'schemaVersion mediaType artifactType config layers blobs manifests subject annotations'.split(' ')
-const descriptorKeys = 'mediaType digest size urls annotations data artifactType platform'.split(' ')
+const knownKeys = spellings('schemaVersion mediaType artifactType config layers blobs manifests subject annotations')
+const descriptorKeys = spellings('mediaType digest size urls annotations data artifactType platform')
 const maxDescriptors = 10_000
 
 /**
@@ -155,9 +155,14 @@ function asAnnotations(value: Json | undefined, where = 'annotations'): Record<s
   return object as Record<string, string>
 }
 
-function checkSpelling(object: JsonObject, known: string[], where: string): void {
+/** Keys by what is left of them when case does not count. */
+function spellings(keys: string): Map<string, string> {
+  return new Map(keys.split(' ').map((key) => [key.toLowerCase(), key]))
+}
+
+function checkSpelling(object: JsonObject, known: Map<string, string>, where: string): void {
   for (const key of Object.keys(object)) {
-    const meant = known.find((name) => name !== key && name.toLowerCase() === key.toLowerCase())
-    if (meant) invalid(`unknown key in ${where}: write "${meant}" in exactly this case`)
+    const meant = known.get(key.toLowerCase())
+    if (meant !== undefined && meant !== key) invalid(`unknown key in ${where}: write "${meant}" in exactly this case`)
   }
 }

@@ -7,6 +7,7 @@ export interface JsonObject {
 }
 
 const maxDepth = 64
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Reads JSON so that no two readers can understand it differently: refuses duplicate keys, invalid UTF-8, a byte order
@@ -57,7 +58,7 @@ function membersOf(value: Json): number {
 
 function decode(content: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+    return decoder.decode(content)
   } catch {
     return invalid('the manifest is not UTF-8')
   }

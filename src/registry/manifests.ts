@@ -16,8 +16,14 @@ export interface ManifestRequest {
   expects?: ManifestPush['expects']
 }
 
+/** Of the manifests that were pushed last so many are not parsed again: the next tag and the next run of a pipeline bring the same. */
+const maxParsed = 64
+const worthKeeping = 64 << 10
+
 /** Manifests, byte for byte, and the tags that point to them. */
 export function createManifests({ metadata, guards }: Pick<RegistryPorts, 'metadata' | 'guards'>) {
+  const parsedOnes = new Map<string, Manifest>()
+
   /** end-3 @throws OciError MANIFEST_UNKNOWN, whether repository or manifest is missing: neither shows what else exists */
   async function get(repository: string, reference: Reference): Promise<StoredManifest> {
     const manifest = await metadata.manifests.find(repository, reference)
@@ -37,7 +43,7 @@ export function createManifests({ metadata, guards }: Pick<RegistryPorts, 'metad
     const { repository, content, tags, expects } = request
     const digest = digestOf(content, request.digest && algorithmOf(request.digest))
     if (request.digest && request.digest !== digest) throw new OciError('DIGEST_INVALID', { detail: { digest } })
-    const parsed = parseManifest(content, request.contentType)
+    const parsed = parse(digest, content, request.contentType)
     await beforePush(digest, parsed)
     const { mediaType, artifactType, subject, annotations } = parsed
     const references = parsed.references.map((reference) =>
@@ -60,6 +66,16 @@ export function createManifests({ metadata, guards }: Pick<RegistryPorts, 'metad
       case 'precondition-failed':
         throw new OciError('PRECONDITION_FAILED')
     }
+  }
+
+  function parse(digest: Digest, content: Buffer, contentType: string | undefined): Manifest {
+    const key = `${digest} ${contentType}`
+    const known = parsedOnes.get(key)
+    if (known) return known
+    const parsed = parseManifest(content, contentType)
+    if (parsedOnes.size >= maxParsed) parsedOnes.delete(parsedOnes.keys().next().value!)
+    if (content.length <= worthKeeping) parsedOnes.set(key, parsed)
+    return parsed
   }
 
   /** end-9: by tag only the tag goes; by digest the manifest and every tag on it. @throws OciError MANIFEST_UNKNOWN */
