@@ -8,7 +8,7 @@ import { createFeatures, type Feature } from './features/index.ts'
 import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
 import { reply, route } from './http/types.ts'
-import { createAddressing } from './listen/addressing.ts'
+import { createAddressing, createBase } from './listen/addressing.ts'
 import { type Address, createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
@@ -82,8 +82,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const { metadata } = volume
   const features: ReturnType<typeof createFeatures> = createFeatures(
-    { configuration, storage, metadata, log, clock },
-    { stopping: stopping.signal, metrics, writeAccess },
+    { configuration, storage, metadata, vault: store.vault, log, clock },
+    { stopping: stopping.signal, metrics, writeAccess, access: () => access, baseOf: createBase(http) },
   )
   const access = createAccess(features)
   const registry = createRegistry({

@@ -20,7 +20,7 @@ const allowed: Record<string, string[]> = {
   ],
   'src/identity/': ['src/oci/', 'src/auth/types.ts'],
   'src/api/': ['src/oci/', 'src/auth/', 'src/http/'],
-  'src/metadata/': ['src/oci/', 'src/http/types.ts', 'src/registry/ports/'],
+  'src/metadata/': ['src/oci/', 'src/auth/', 'src/http/types.ts', 'src/registry/ports/'],
   'src/platform/': ['src/oci/', 'src/registry/ports/'],
   'src/config/': ['src/platform/'],
   'src/listen/': ['src/platform/', 'src/config/'],

@@ -1,4 +1,7 @@
+import type { IncomingMessage } from 'node:http'
+import type { AccessControl } from '../auth/control.ts'
 import type { Authenticator, Authorizer, Challenger } from '../auth/types.ts'
+import type { Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
@@ -14,6 +17,7 @@ export interface Platform {
   configuration: Configuration
   storage: StorageDriver
   metadata: MetadataStore
+  vault: Vault
   log: Log
   clock: { now(): Date }
 }
@@ -26,6 +30,10 @@ export interface Serving {
   metrics: Metrics | undefined
   /** Where the access log goes. */
   writeAccess(lines: string): void
+  /** Who calls and what they may do; undefined where everyone may do everything. Asked while serving, not before. */
+  access(): AccessControl | undefined
+  /** What stands before the paths of this registry, as whoever sent the request calls it: `https://registry.example.com`. */
+  baseOf(message: IncomingMessage): string
 }
 
 /** What a feature plugs in; everything is optional. */
