@@ -52,6 +52,10 @@ export type Verdict = 'allowed' | 'denied' | 'hidden'
 /** Decides; without one, as in registry:2 without `auth`, everyone may do everything. */
 export interface Authorizer {
   decide(principal: Principal, access: Access): Promise<Verdict>
+  /** Whether everyone may do everything, so that nobody need be asked. */
+  isOpen?(): boolean
+  /** Told of what was refused to who asked for it. */
+  onRefusal?(principal: Principal, access: Access): void
 }
 
 /** What is wrong with a bearer token that was sent (RFC 6750 3.1). */

@@ -9,7 +9,7 @@ import { mediaTypes } from '../oci/media-types.ts'
 import { isRepository, parseReference, parseRepository, parseTag } from '../oci/reference.ts'
 import { linkTo } from './lists.ts'
 import { ask } from './ports/guard.ts'
-import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
+import type { ManifestPush, Page, StoredManifest } from './ports/metadata.ts'
 import { actorOf, type Registry } from './registry.ts'
 import { type Chunk, uploadHeaders } from './uploads.ts'
 
@@ -96,9 +96,8 @@ export function registryRoutes(registry: Registry): Route[] {
       await uploads.push(repository, digest, chunkOf(request), actorOf(request))
       return blobCreated(repository, digest)
     }
-    const algorithm = query.get('digest-algorithm')
-    const given = algorithm === null ? undefined : parseAlgorithm(algorithm)
-    const upload = await uploads.start(repository, actorOf(request), given)
+    const algorithm = parseAlgorithm(query.get('digest-algorithm') ?? 'sha256')
+    const upload = await uploads.start(repository, actorOf(request), algorithm)
     return reply(202, uploadHeaders(upload, 0))
   }
 
@@ -190,7 +189,8 @@ export function registryRoutes(registry: Registry): Route[] {
   }
 
   async function listRepositories(request: HttpRequest<unknown>): Promise<HttpReply> {
-    const { items, next } = await lists.repositories(request.query)
+    const readable = (page: Page) => access!.readable(request.principal, page, metadata.repositories.list)
+    const { items, next } = await lists.repositories(request.query, access?.isOpen() === false ? readable : undefined)
     return json(JSON.stringify({ repositories: items }), linkTo(next, request))
   }
 

@@ -28,7 +28,7 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
   const busy = new Set<string>()
 
   /** end-4a: opens an upload session that outlives broken connections and restarts. */
-  async function start(repository: string, { name }: Actor, algorithm: Algorithm = 'sha256'): Promise<Upload> {
+  async function start(repository: string, { name }: Actor, algorithm: Algorithm): Promise<Upload> {
     const upload = { id: ids.upload(), repository, algorithm, owner: name }
     await metadata.uploads.create(upload)
     return upload
