@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
+import { apiRoute } from './api/index.ts'
 import { type AccessControl, createAccessControl } from './auth/control.ts'
 import type { Configuration } from './config/configuration.ts'
 import { createFeatures, type Feature } from './features/index.ts'
@@ -82,7 +83,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const { metadata } = volume
   const features: ReturnType<typeof createFeatures> = createFeatures(
-    { configuration, storage, metadata, vault: store.vault, log, clock },
+    { configuration, storage, metadata, vault: store.vault, accounts: store.accounts, log, clock },
     { stopping: stopping.signal, metrics, writeAccess, access: () => access, baseOf: createBase(http) },
   )
   const access = createAccess(features)
@@ -101,10 +102,17 @@ export async function createApp(options: AppOptions): Promise<App> {
     () => [],
     async () => reply(200, { 'Cache-Control': 'no-cache' }),
   ) // balancers probe it
+  const api = apiRoute({
+    load: async () => (await Promise.all(features.map((feature) => feature.api?.() ?? []))).flat(),
+    access: () => access,
+    vault: store.vault,
+    clock,
+    onError: (error, requestId) => log.error('request.failed', { requestId, error: textOf(error) }),
+  })
   const watchdog = createWatchdog(options.pace)
   const onError = (error: unknown, message: IncomingMessage) => log.error('request.failed', failureOf(error, message))
   const handle = createHttpServer({
-    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])],
+    routes: [...registryRoutes(registry), probe, api, ...features.flatMap((feature) => feature.routes ?? [])],
     gates: features.flatMap((feature) => feature.gates ?? []),
     access,
     observers: features.flatMap((feature) => feature.observers ?? []),
@@ -203,9 +211,11 @@ function failureOf(error: unknown, message: IncomingMessage): Record<string, unk
     'http.request.method': message.method,
     'http.request.uri': message.url,
     'http.request.remoteaddr': message.socket.remoteAddress,
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    error: textOf(error),
   }
 }
+
+const textOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error))
 
 const quick = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 

@@ -32,6 +32,7 @@ const allowed: Record<string, string[]> = {
     'src/api/',
     'src/registry/',
     'src/metadata/account-facts.ts',
+    'src/metadata/audit-hash.ts',
     'src/platform/',
     'src/config/',
   ],

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { AccessControl } from '../auth/control.ts'
+import type { Vault } from '../auth/vault.ts'
 import { readBody } from '../http/body.ts'
 import { createRouter } from '../http/router.ts'
 import { type HttpReply, type HttpRequest, reply, type Route } from '../http/types.ts'
@@ -11,24 +12,21 @@ import { check, type Schema } from './schema.ts'
 
 export interface ApiOptions {
   operations: Operation[]
-  version: string
   access(): Pick<AccessControl, 'allows'> | undefined
-  /** Keeps the answers to requests that may be repeated, where all nodes find them. */
-  answers: Answers
+  /** Keeps the answers to requests that may be repeated. */
+  vault: Pick<Vault, 'get' | 'add'>
+  clock: { now(): Date }
   onError(error: unknown, requestId: string): void
-}
-
-/** Answers by key; `add` gives false where there is one already. */
-export interface Answers {
-  get(key: string): Promise<string | undefined>
-  add(key: string, text: string): Promise<boolean>
 }
 
 const base = '/api/v1'
 const maxBody = 1 << 20
+/** How long the answer to a request is known by its key. */
+const repeatableMs = 24 * 60 * 60_000
+const kind = 'idempotency'
 
 /** Finds the operation of a request, checks what came and whether the caller may, and gives its answer. Never rejects. */
-export function createDispatch({ operations: given, version, access, answers, onError }: ApiOptions) {
+export function createDispatch({ operations: given, access, vault, clock, onError }: ApiOptions) {
   const described = operation({
     method: 'GET',
     path: '/openapi.json',
@@ -37,7 +35,7 @@ export function createDispatch({ operations: given, version, access, answers, on
     handle: async () => ({ body: openApi }),
   })
   const operations = [described, ...given]
-  const openApi = openApiOf(operations, version)
+  const openApi = openApiOf(operations)
   const byRoute = new Map<Route, Operation>()
   for (const one of operations) {
     const route: Route = {
@@ -95,10 +93,11 @@ export function createDispatch({ operations: given, version, access, answers, on
         .update(JSON.stringify([who, key, text]))
         .digest('hex')
     const fingerprint = digest(JSON.stringify([request.method, request.path, body]))
-    const known = await answers.get(digest('id'))
-    if (known !== undefined) return toReply(openAnswer(known, key, fingerprint), request)
+    const known = await vault.get(kind, digest('id'))
+    if (known !== undefined) return toReply(openAnswer(known.text, key, fingerprint), request)
     const made = await work()
-    await answers.add(digest('id'), sealAnswer(made, key, fingerprint))
+    const endsAt = new Date(clock.now().getTime() + repeatableMs)
+    await vault.add(kind, digest('id'), { text: sealAnswer(made, key, fingerprint), endsAt })
     return toReply(made, request)
   }
 

@@ -2,7 +2,7 @@ import type { Operation } from './operation.ts'
 import { jsonSchemaOf, type Schema } from './schema.ts'
 
 /** OpenAPI 3.1 of the operations there are. */
-export function openApiOf(operations: Operation[], version: string): Record<string, unknown> {
+export function openApiOf(operations: Operation[]): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const operation of operations) {
     const path = operation.path.replaceAll(/:(\w+)\+?/g, '{$1}') || '/'
@@ -10,7 +10,7 @@ export function openApiOf(operations: Operation[], version: string): Record<stri
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Holdfast', version, description: 'The management API of a Holdfast registry.' },
+    info: { title: 'Holdfast', version: '1', description: 'The management API of a Holdfast registry.' },
     servers: [{ url: '/api/v1' }],
     security: [{ token: [] }, { password: [] }],
     paths,
@@ -58,7 +58,7 @@ function describe({ path, method, summary, query, body, replies }: Operation): R
     ...(many && { description: 'A slash may stand as it is, or as %2F.' }),
   }))
   return {
-    operationId: `${method.toLowerCase()}${path.replaceAll(/\/:?-?(\w?)/g, (_, letter: string) => letter.toUpperCase()).replaceAll('+', '')}`,
+    operationId: `${method.toLowerCase()}${path.replaceAll(/\/:?-?(\w?)/g, (_, letter: string) => letter.toUpperCase()).replaceAll(/[^\w]/g, '')}`,
     summary,
     parameters: [...inPath, ...queryParameters(query), ...(method === 'POST' ? [idempotencyKey] : [])],
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: jsonSchemaOf(body) } } } }),

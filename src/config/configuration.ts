@@ -34,6 +34,11 @@ export interface Configuration {
   /** The URL of a PostgreSQL database that holds the facts; undefined: SQLite in the folder of the images. */
   databaseUrl: string | undefined
   auth: AuthConfiguration | undefined
+  /** What everybody may do; undefined: nothing where there are accounts or `auth`, else everything. */
+  access: 'open' | 'public-read' | 'closed' | undefined
+  /** The first administrator. */
+  admin: { user: string; password: { text: string } | { file: string } } | undefined
+  audit: { keepMs: number }
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -221,6 +226,9 @@ export function defaultConfiguration(): Configuration {
     },
     databaseUrl: undefined,
     auth: undefined,
+    access: undefined,
+    admin: undefined,
+    audit: { keepMs: 365 * 24 * hour },
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

@@ -1,5 +1,6 @@
 import type { Feature, Platform, Serving } from './feature.ts'
 import { accessLog } from './access-log/index.ts'
+import { accounts } from './accounts/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
 import { maintenance } from './maintenance/index.ts'
@@ -17,6 +18,7 @@ export type { Feature } from './feature.ts'
 export function createFeatures(platform: Platform, serving: Serving): Feature[] {
   return [
     health(platform, serving),
+    accounts(platform, serving),
     htpasswd(platform),
     silly(platform),
     maintenance(platform),

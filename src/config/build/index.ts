@@ -43,6 +43,9 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     },
     databaseUrl: holdfast.database.url,
     auth: buildAuth(build),
+    access: holdfast.access,
+    admin: buildAdmin(build),
+    audit: { keepMs: holdfast.audit.keep },
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,
@@ -64,6 +67,19 @@ function buildAuth({ reading, missing }: Build): AuthConfiguration | undefined {
   if (!silly) return undefined
   for (const name of ['realm', 'service'] as const) if (!silly[name]) missing(`auth.silly.${name}`, 'a text')
   return { kind: 'silly', realm: silly.realm ?? '', service: silly.service ?? '' }
+}
+
+function buildAdmin({ reading, missing, error }: Build): Configuration['admin'] {
+  const { user, password, passwordfile } = reading.values.holdfast.admin
+  const at = 'holdfast.admin'
+  if (user === undefined && password === undefined && passwordfile === undefined) return undefined
+  if (user === undefined) missing(`${at}.user`, 'the name of the administrator')
+  if (password !== undefined && passwordfile !== undefined)
+    error(`${at}.password`, 'stands beside passwordfile: expected one of them')
+  if (password === undefined && passwordfile === undefined)
+    missing(`${at}.password`, 'its password, or the file that holds it in passwordfile')
+  const given = passwordfile === undefined ? { text: password ?? '' } : { file: resolve(passwordfile) }
+  return user === undefined ? undefined : { user, password: given }
 }
 
 function buildHealth({ reading, missing }: Build): HealthConfiguration {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { AccessToken, Account, AccountChange, AuditEntry } from '../account-facts.ts'
-import { auditHash } from '../sql/account-commands.ts'
+import { auditHash } from '../audit-hash.ts'
 import { pushOf, type Tools } from './tools.ts'
 
 /** Users, organizations, robots and what belongs to them; the audit log. */

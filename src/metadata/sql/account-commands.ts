@@ -1,13 +1,8 @@
-import { hash } from 'node:crypto'
-import type { AccountChange, AccountTable, AuditEntry, AuditRecord, TokenUse } from '../account-facts.ts'
+import type { AccountChange, AccountTable, AuditEntry, TokenUse } from '../account-facts.ts'
+import { auditHash } from '../audit-hash.ts'
 import { accountTables, columnOf, toValue } from './account-rows.ts'
 import type { Dialect } from './dialect.ts'
 import { sql, type Steps } from './statement.ts'
-
-/** The hash of a record of the audit log, which vouches for all before it. */
-export function auditHash({ sequence, at, previous, body }: Omit<AuditRecord, 'hash'>): string {
-  return hash('sha256', JSON.stringify([previous, sequence, at, body]))
-}
 
 /** The commands that change accounts and what belongs to them, and write the audit log. */
 export function createAccountCommands({ lock }: Dialect) {
