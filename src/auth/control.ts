@@ -56,7 +56,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
       if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
-      throw new OciError(verdict === 'hidden' && access.action === 'pull' ? 'NAME_UNKNOWN' : 'DENIED')
+      const isHidden = verdict === 'hidden' && needed.every(({ action }) => action === 'pull')
+      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED')
     }
   }
 
