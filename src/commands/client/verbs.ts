@@ -50,7 +50,8 @@ export async function runVerb({ usage, options = {}, verbs }: Group, args: strin
   }
   const { values, positionals } = parsed
   if (values.help) return void process.stdout.write(usage)
-  const name = Object.hasOwn(verbs, positionals[0] ?? '') ? positionals[0]! : ''
+  const [first = ''] = positionals
+  const name = Object.hasOwn(verbs, first) ? first : ''
   const verb = verbs[name]
   const names = name === '' ? positionals : positionals.slice(1)
   if (!verb || names.length !== verb.names) throw failure('usage', usage)
