@@ -11,6 +11,7 @@ import { lists } from './scenarios/lists.ts'
 import { databases, nodes } from './scenarios/nodes.ts'
 import { objectLists, objectPulls, objectPushes, objectTakeover } from './scenarios/objects.ts'
 import { manifests } from './scenarios/manifests.ts'
+import { processes } from './scenarios/processes.ts'
 import { start } from './scenarios/start.ts'
 
 // npm run bench [-- --only manifests,pulls] [-- --out FILE [--add]]: measures Holdfast and Debian's docker-registry in the same run on
@@ -24,6 +25,7 @@ const named = {
   'object-takeover': objectTakeover,
   databases,
   nodes,
+  processes,
 }
 const scenarios = { ...usual, ...named }
 

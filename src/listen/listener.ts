@@ -17,6 +17,8 @@ export interface ListenerOptions {
   /** Answers what the HTTP parser refused. */
   refuse(error: Error & { code?: string }, socket: Socket): void
   pace: Pace
+  /** Whether this process asks for certificates, where they come by ACME: one of those that serve does. */
+  orders: boolean
   log: Log
   clock: { now(): Date }
 }
@@ -37,7 +39,7 @@ const lingerMs = 500
 
 /** Connections in, requests out: TCP or a unix socket, plain or TLS, HTTP/1.1 and HTTP/2. */
 export function createListener(options: ListenerOptions): Listener {
-  const { handle, refuse, pace, log, clock } = options
+  const { handle, refuse, pace, orders, log, clock } = options
   const { address, tls, http2: withHttp2, h2c } = options.http
   const http1 = createHttp1({ handle, refuse, headersMs: pace.headersMs, lingerMs })
   const accepted = new Set<Socket>() // by us; without TLS and h2c HTTP/1 accepts by itself
@@ -76,8 +78,9 @@ export function createListener(options: ListenerOptions): Listener {
     if (tls ? withHttp2 : h2c) http2 = (await import('./http2.ts')).createHttp2({ handle, lingerMs })
     if (tls) {
       const { createTlsFront } = await import('./tls.ts')
-      front = await createTlsFront({ tls, http2: withHttp2, handshakeMs: pace.headersMs, log, clock }, (socket) =>
-        give(socket.alpnProtocol === 'h2' ? 'http2' : 'http1', socket),
+      front = await createTlsFront(
+        { tls, http2: withHttp2, handshakeMs: pace.headersMs, orders, log, clock },
+        (socket) => give(socket.alpnProtocol === 'h2' ? 'http2' : 'http1', socket),
       )
     }
     server = createServer({ noDelay: true }, accept)

@@ -1,10 +1,12 @@
 import { after, before, describe } from 'node:test'
+import { testAccounts } from './contract/accounts.ts'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
 import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testUploadStates } from './contract/upload-states.ts'
+import { testVault } from './contract/vault.ts'
 import { testVolume } from './contract/volume.ts'
 
 /**
@@ -34,5 +36,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)
+    testAccounts(tools)
+    testVault(tools)
   })
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** Takes a connection over; resolves when it has it. */
+/** Takes a connection over; resolves when it has it, and rejects when it is gone before. */
 export type Taker = (socket: Socket) => Promise<void>
 
 /** Connections that wait while nobody can take them; who comes then is refused. */
@@ -25,11 +25,11 @@ export function createBalancer() {
   async function give(taker: Taker, socket: Socket): Promise<void> {
     try {
       await taker(socket)
+      socket.destroy() // ours; the taker has its own of the same connection
     } catch {
-      socket.destroy() // the taker is gone, and may have read of it already
+      waiting.unshift(socket) // nobody has read of it
     }
-    if (!takers.has(taker)) return
-    free.push(taker)
+    if (takers.has(taker)) free.push(taker)
     handOut()
   }
 

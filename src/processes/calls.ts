@@ -21,6 +21,7 @@ export class Lost extends Error {}
 export function createCalls(send: (message: Message, handle?: unknown) => void, handlers: Handlers = {}): Calls {
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let last = 0
+  let isOver = false
 
   async function answer(id: number, name: string, args: unknown[]): Promise<void> {
     try {
@@ -35,6 +36,7 @@ export function createCalls(send: (message: Message, handle?: unknown) => void, 
 
   return {
     call<Result>(name: string, args: unknown[] = [], handle?: unknown) {
+      if (isOver) return Promise.reject(lost())
       const pending = Promise.withResolvers<unknown>()
       waiting.set(++last, pending)
       send({ call: last, name, args }, handle)
@@ -49,8 +51,11 @@ export function createCalls(send: (message: Message, handle?: unknown) => void, 
       else pending?.reject(Object.assign(new Error(message.error.message), { code: message.error.code }))
     },
     end() {
-      for (const { reject } of waiting.values()) reject(new Lost('the other process has gone'))
+      isOver = true
+      for (const { reject } of waiting.values()) reject(lost())
       waiting.clear()
     },
   }
 }
+
+const lost = () => new Lost('the other process has gone')

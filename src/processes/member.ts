@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
-import type { Hashed, Session, Sessions } from '../registry/ports/sessions.ts'
+import type { Session, Sessions } from '../registry/ports/sessions.ts'
 import type { Member } from './alone.ts'
 import { type Calls, createCalls, type Handlers, type Message } from './calls.ts'
-import type { Start } from './start.ts'
+import type { Left, Start } from './start.ts'
 import { hostWriter } from './writer-host.ts'
 import { createWriterLink } from './writer-link.ts'
 
 /** The processes of a supervisor that was killed are gone by then. */
-const lockWaitMs = 5000
+const lockWaitMs = 3000
 
 interface Served {
   take(socket: Socket): void
@@ -72,20 +72,21 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
 
 /** Sessions that the supervisor keeps, so that they outlive any process; a digester that can go on stays here. */
 function createSharedSessions(calls: Calls): Sessions {
-  const running = new Map<string, Hashed>()
+  const running = new Map<string, Session['hashed']>()
   return {
     async enter(id) {
-      const session = await calls.call<Session | undefined>('enter', [id])
+      const left = await calls.call<Left | undefined>('enter', [id])
       const own = running.get(id)
       running.delete(id)
-      if (!session) return undefined
-      return !session.hashed || own?.offset === session.hashed.offset ? { hashed: own } : session
+      if (!left) return undefined
+      const { offset, digest } = left
+      if (digest === undefined || own?.offset === offset) return { hashed: own }
+      return { hashed: { offset, digest: () => digest } }
     },
     async leave(id, { hashed }) {
-      const digest = typeof hashed?.by === 'object' ? hashed.by.digest() : hashed?.by
-      if (hashed) running.set(id, hashed)
+      if (hashed?.update) running.set(id, hashed)
       if (running.size > maxRunning) running.delete(running.keys().next().value!)
-      await calls.call('leave', [id, hashed && { hashed: { offset: hashed.offset, by: digest } }])
+      await calls.call('leave', [id, hashed && { offset: hashed.offset, digest: hashed.digest() }])
     },
   }
 }

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { Log } from '../platform/log.ts'
@@ -30,19 +29,21 @@ export function createSeat({ program, start, serve, began, log }: SeatOptions) {
   const stopping = new AbortController()
 
   /** Runs one process to its end; false when it never could serve. */
-  async function runOne(): Promise<boolean> {
+  async function runOne(isFirstOfAll: boolean): Promise<boolean> {
     const [file, ...args] = program as [string, ...string[]]
     const own = fork(file, args, { serialization: 'advanced' })
     const { handlers, ended } = serve()
     const calls = createCalls(
-      (message, handle) => own.connected && own.send(message, handle as Socket, () => {}),
+      (message, handle) => own.connected && own.send(message, handle as Socket, { keepOpen: true }, () => {}),
       handlers,
     )
     let isGone = false
     child = own
     own.on('message', (message, handle) => !isGone && calls.take(message as Message, handle))
-    own.on('error', (error) => log.error('process.failed', { process, error: String(error) }))
-    const exited = once(own, 'exit') as Promise<[number | null, string | null]>
+    const exited = new Promise<{ code?: number | null; signal?: string | null; error?: string }>((resolve) => {
+      own.once('exit', (code, signal) => resolve(signal ? { signal } : { code }))
+      own.on('error', (error) => own.pid ?? resolve({ error: String(error) })) // it could not even be made
+    })
     void calls.call('start', [start]).then(
       () => {
         present = calls
@@ -51,13 +52,14 @@ export function createSeat({ program, start, serve, began, log }: SeatOptions) {
       },
       () => {}, // it has said why
     )
-    const [code, signal] = await exited
+    const end = await exited
     isGone = true
     const hasServed = present !== undefined
     present = child = undefined
     calls.end()
     ended()
-    if (!isStopping) log.error('process.ended', { process, pid: own.pid, ...(signal ? { signal } : { code }) })
+    // The first one of all has said itself why it could not start.
+    if (!isStopping && (hasServed || !isFirstOfAll)) log.error('process.ended', { process, pid: own.pid, ...end })
     return hasServed
   }
 
@@ -67,7 +69,7 @@ export function createSeat({ program, start, serve, began, log }: SeatOptions) {
       let pauseMs = 0
       for (let hasServed = !isNeeded; !isStopping;) {
         const begun = performance.now()
-        hasServed = (await runOne()) || hasServed
+        hasServed = (await runOne(!hasServed)) || hasServed
         if (!hasServed) return false
         if (isStopping) break
         pauseMs = performance.now() - begun > steadyMs ? 0 : Math.min(lastPauseMs, pauseMs * 2 || firstPauseMs)

@@ -1,4 +1,5 @@
 import type { Configuration } from '../config/configuration.ts'
+import type { Digest } from '../oci/digest.ts'
 
 /** What a process is told when it starts. */
 export interface Start {
@@ -9,4 +10,10 @@ export interface Start {
   node: string
   /** Where the first listens for the commands of the others; undefined where the database takes them from each. */
   writerPath: string | undefined
+}
+
+/** What is left of a session that nobody holds: the digest of its bytes up to `offset`, if it is known. */
+export interface Left {
+  offset: number
+  digest: Digest | undefined
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,10 +8,10 @@ import type { Configuration } from '../config/configuration.ts'
 import { type Address, bind } from '../listen/bind.ts'
 import type { Log } from '../platform/log.ts'
 import { createSessions } from '../platform/sessions.ts'
-import type { Session } from '../registry/ports/sessions.ts'
 import { createBalancer, type Taker } from './balancer.ts'
 import type { Calls } from './calls.ts'
 import { createSeat } from './seat.ts'
+import type { Left } from './start.ts'
 
 interface SupervisorOptions {
   configuration: Configuration
@@ -42,7 +42,7 @@ export interface Supervisor {
  */
 export function createSupervisor({ configuration, count, program, log }: SupervisorOptions): Supervisor {
   const { address, drainMs } = configuration.http
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'))
+  const folder = privateFolder(configuration.storage.root)
   const node = randomUUID()
   const writerPath = configuration.databaseUrl === undefined ? join(folder, 'writer.sock') : undefined
   const sessions = createSessions()
@@ -78,11 +78,12 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
         async enter(id: string) {
           const session = await sessions.enter(id)
           if (session) entered.add(id)
-          return session
+          return session && { offset: session.hashed?.offset ?? 0, digest: session.hashed?.digest() }
         },
-        async leave(id: string, session: Session | undefined) {
+        async leave(id: string, left: Left | undefined) {
           entered.delete(id)
-          await sessions.leave(id, session ?? {})
+          const { offset = 0, digest } = left ?? {}
+          await sessions.leave(id, digest ? { hashed: { offset, digest: () => digest } } : {})
         },
         tell(topic: string, value: unknown) {
           told.set(topic, value)
@@ -125,6 +126,19 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
       for (const seat of seats) seat.kill()
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** A folder for nobody else, in memory or on a disk of the machine if there is one to write to: sockets lie badly on some volumes. */
+function privateFolder(root: string): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'holdfast-'))
+  } catch {
+    const own = join(root, 'holdfast/processes') // a container whose own files are read-only
+    rmSync(own, { recursive: true, force: true })
+    mkdirSync(join(root, 'holdfast'), { recursive: true })
+    mkdirSync(own, { mode: 0o700 })
+    return own
   }
 }
 

@@ -56,14 +56,19 @@ export function createWriterLink(path: string): WriterLink {
         await setTimeout(retryMs, undefined, { signal: closing.signal }).catch(() => {})
         continue
       }
+      const closed = new Promise<void>((resolve) =>
+        socket.once('close', () => {
+          calls = undefined // before anybody is told
+          connected = Promise.withResolvers()
+          resolve()
+        }),
+      )
       calls = callsOver(socket)
       connections++
       state = { isOpen: false, isMissing: false } // as the new one will say
       connected.resolve(calls)
       closing.signal.addEventListener('abort', () => socket.destroy(), { once: true })
-      await once(socket, 'close')
-      calls = undefined
-      connected = Promise.withResolvers()
+      await closed
     }
   }
 

@@ -22,16 +22,17 @@ type Held = Upload & Session
 /** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
 export function createUploads({ storage, metadata, sessions, ids }: RegistryPorts) {
   /** end-4a: opens an upload session that outlives broken connections and restarts. */
-  async function start(repository: string, algorithm: Algorithm = 'sha256'): Promise<Upload> {
-    const upload = { id: ids.upload(), repository, algorithm }
+  async function start(repository: string, { name }: Actor, algorithm: Algorithm): Promise<Upload> {
+    const upload = { id: ids.upload(), repository, algorithm, owner: name }
     await metadata.uploads.create(upload)
     return upload
   }
 
-  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository */
-  async function find(repository: string, id: string): Promise<Upload> {
+  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository or principal */
+  async function find(repository: string, id: string, { name }: Actor): Promise<Upload> {
     const upload = await metadata.uploads.find(id)
-    if (upload?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    if (upload?.repository !== repository || (upload.owner !== '' && upload.owner !== name))
+      throw new OciError('BLOB_UPLOAD_UNKNOWN')
     return upload
   }
 
@@ -64,7 +65,7 @@ export function createUploads({ storage, metadata, sessions, ids }: RegistryPort
 
   /** end-4b: a blob in one request; nothing of it stays when it fails. */
   async function push(repository: string, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
-    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest) }
+    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest), owner: actor.name }
     try {
       await close(upload, digest, chunk, actor) // nobody else knows of it
     } catch (error) {
@@ -109,8 +110,8 @@ export function createUploads({ storage, metadata, sessions, ids }: RegistryPort
     upload.hashed = undefined
     try {
       const into = closing && blobPath(closing)
-      const size = await storage.append(path, offset, source, (piece) => digester?.update(piece), into)
-      if (digester) upload.hashed = { offset: size, by: digester }
+      const size = await storage.append(path, offset, source, (piece) => digester?.update?.(piece), into)
+      if (digester) upload.hashed = { ...digester, offset: size }
       if (expected === undefined || size - offset === expected) return size
     } catch (error) {
       if (isOutOfSpace(error)) await end(upload) // the space is needed, and the client cannot go on anyway
@@ -121,18 +122,15 @@ export function createUploads({ storage, metadata, sessions, ids }: RegistryPort
   }
 
   /** Goes on hashing where the last chunk ended; undefined when that is not known here (after a restart or a broken chunk). */
-  function digesterAt({ algorithm, hashed }: Held, offset: number, closing: Digest | undefined) {
-    if (offset === 0) return createDigester(closing ? algorithmOf(closing) : algorithm)
-    return hashed?.offset === offset && typeof hashed.by === 'object' ? hashed.by : undefined
+  function digesterAt({ algorithm, hashed }: Held, offset: number, closing: Digest | undefined): Held['hashed'] {
+    if (offset === 0) return { offset, ...createDigester(closing ? algorithmOf(closing) : algorithm) }
+    return hashed?.offset === offset && hashed.update ? hashed : undefined
   }
 
   /** The digest of all bytes: the one so far where it covers them, else by reading them once more. */
-  async function digestOf({ id, hashed }: Held, size: number, algorithm: Algorithm) {
-    if (hashed?.offset === size) {
-      const digest = typeof hashed.by === 'object' ? hashed.by.digest() : hashed.by
-      if (algorithmOf(digest) === algorithm) return digest
-    }
-    return storedDigest(storage, uploadPath(id), algorithm)
+  async function digestOf({ id, hashed }: Held, size: number, algorithm: Algorithm): Promise<Digest | undefined> {
+    const digest = hashed?.offset === size ? hashed.digest() : undefined
+    return digest && algorithmOf(digest) === algorithm ? digest : storedDigest(storage, uploadPath(id), algorithm)
   }
 
   return { start, find, sizeOf, append, finish, push, cancel }

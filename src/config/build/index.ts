@@ -1,9 +1,10 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { AuthConfiguration, Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
+import type { Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
+import { buildAuth, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
 import { type Build, createBuild, withoutGaps, withoutUndefined } from './tools.ts'
@@ -43,6 +44,13 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     },
     databaseUrl: holdfast.database.url,
     auth: buildAuth(build),
+    tokens: buildTokens(build),
+    workloadIdentity: buildWorkloadIdentity(build),
+    rateLimits: buildRateLimits(build),
+    outgoing: buildOutgoing(build),
+    access: holdfast.access,
+    admin: buildAdmin(build),
+    audit: { keepMs: holdfast.audit.keep },
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,
@@ -56,15 +64,17 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
   }
 }
 
-function buildAuth({ reading, missing }: Build): AuthConfiguration | undefined {
-  const { htpasswd, silly } = reading.values.auth
-  if (htpasswd) {
-    if (!htpasswd.path) missing('auth.htpasswd.path', 'the path of the file with the passwords')
-    return { kind: 'htpasswd', realm: htpasswd.realm, path: resolve(htpasswd.path ?? '') }
-  }
-  if (!silly) return undefined
-  for (const name of ['realm', 'service'] as const) if (!silly[name]) missing(`auth.silly.${name}`, 'a text')
-  return { kind: 'silly', realm: silly.realm ?? '', service: silly.service ?? '' }
+function buildAdmin({ reading, missing, error }: Build): Configuration['admin'] {
+  const { user, password, passwordfile } = reading.values.holdfast.admin
+  const at = 'holdfast.admin'
+  if (user === undefined && password === undefined && passwordfile === undefined) return undefined
+  if (user === undefined) missing(`${at}.user`, 'the name of the administrator')
+  if (password !== undefined && passwordfile !== undefined)
+    error(`${at}.password`, 'stands beside passwordfile: expected one of them')
+  if (password === undefined && passwordfile === undefined)
+    missing(`${at}.password`, 'its password, or the file that holds it in passwordfile')
+  const given = passwordfile === undefined ? { text: password ?? '' } : { file: resolve(passwordfile) }
+  return user === undefined ? undefined : { user, password: given }
 }
 
 function buildHealth({ reading, missing }: Build): HealthConfiguration {

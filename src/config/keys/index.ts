@@ -1,6 +1,7 @@
 import {
   booleanKind,
   databaseKind,
+  durationKind,
   integerKind,
   networkKind,
   patternKind,
@@ -13,6 +14,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
+import { outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
 
@@ -71,6 +73,24 @@ const holdfast = section(
       'How many processes serve; `auto`: one a processor, four at most, and one where there are less than 2 GiB of memory.',
       { default: 'auto' },
     ),
+    access: key(
+      wordKind(['open', 'public-read', 'closed']),
+      'What everybody may do: everything, pull what is not private, or nothing that is not public. By default closed where there are accounts or `auth`, else open.',
+    ),
+    admin: section(
+      'The first administrator, made at the start while there is none.',
+      {
+        user: key(textKind, 'The name of the account.'),
+        passwordfile: key(textKind, 'The file that holds its password.', { variable: 'PASSWORD_FILE' }),
+        password: key(textKind, 'Its password.', { secret: true }),
+      },
+      { strict: true },
+    ),
+    audit: section(
+      'The record of who did what.',
+      { keep: key(durationKind, 'How long it is kept.', { default: '8760h' }) },
+      { strict: true },
+    ),
     http: section(
       'How the registry is reached.',
       {
@@ -120,6 +140,10 @@ const holdfast = section(
       },
       { strict: true },
     ),
+    tokens,
+    workloadidentity: workloadIdentity,
+    ratelimits: rateLimits,
+    outgoing,
     notifications: section(
       'How others are told.',
       {

@@ -1,12 +1,14 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+import { createAccountCommands } from './account-commands.ts'
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
 import { store, trash } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { tag, untag } from './tags.ts'
 import { uploadStateCommands } from './upload-states.ts'
+import { vaultCommands } from './vault.ts'
 import { createVolumeCommands } from './volume-commands.ts'
 
 export type Commands = ReturnType<typeof createCommands>
@@ -71,6 +73,8 @@ export function createCommands(dialect: Dialect) {
   return {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
+    ...createAccountCommands(dialect),
+    ...vaultCommands,
 
     *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<void> {
       const { repository, digest, size, upload } = blob
@@ -145,10 +149,11 @@ export function createCommands(dialect: Dialect) {
       return true
     },
 
-    *createUpload({ id, repository, algorithm }: Upload, at: number): Steps<void> {
+    *createUpload({ id, repository, algorithm, owner }: Upload, at: number): Steps<void> {
       yield sql(
-        'insert into upload (id, repository, algorithm, started_at) values (?1, ?2, ?3, ?4) on conflict do nothing',
-        ...[id, repository, algorithm, at],
+        `insert into upload (id, repository, algorithm, started_at, owner) values (?1, ?2, ?3, ?4, ?5)
+         on conflict do nothing`,
+        ...[id, repository, algorithm, at, owner],
       )
     },
     deleteUpload: removeUpload,

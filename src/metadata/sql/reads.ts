@@ -112,7 +112,7 @@ export function createReads({ textsOf, settled }: Dialect) {
       return names(yield sql(text, Number(found.id), last, limit))
     },
     *upload(id: string): Steps<Upload | undefined> {
-      const [row] = yield sql('select id, repository, algorithm from upload where id = ?1', id)
+      const [row] = yield sql('select id, repository, algorithm, owner from upload where id = ?1', id)
       return row as Upload | undefined
     },
     *uploadsBefore(moment: number): Steps<string[]> {

@@ -1,16 +1,26 @@
+import type { Vault } from '../../auth/vault.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { AccountFacts } from '../account-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
+import { createAccountFacts } from './account-facts.ts'
 import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
 import { createUploadStates } from './upload-states.ts'
+import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 
-export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; history: HistoryFacts }
+export type SqlStore = MetadataStore & {
+  volume: VolumeFacts
+  uploadStates: UploadStates
+  vault: Vault
+  accounts: AccountFacts
+  history: HistoryFacts
+}
 
 interface Deps {
   reads: ReturnType<typeof createReads>
@@ -76,6 +86,8 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     history: createHistory({ read }),
     uploadStates: createUploadStates({ read, run, now }),
+    accounts: createAccountFacts({ read, run, now }),
+    vault: createVault({ read, run, now }),
     close,
   }
 }

@@ -1,14 +1,9 @@
-import type { Digest, Digester } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 
-/** What was hashed of an upload up to `offset`: by a digester that can go on, or what the digest was there. */
-export interface Hashed {
-  offset: number
-  by: Digester | Digest
-}
-
-/** Of an upload session one request at a time holds this; what `hashed` is when it leaves the next one finds. */
+/** What one request at a time holds of an upload; the next one finds what it was when that left. */
 export interface Session {
-  hashed?: Hashed | undefined
+  /** What was hashed up to `offset`; without `update` it cannot go on, because it was hashed elsewhere. */
+  hashed?: { offset: number; digest(): Digest; update?(chunk: Uint8Array): void } | undefined
 }
 
 /** Who writes to which upload, in whatever process. */
