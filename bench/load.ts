@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { clientCpu } from './products.ts'
 
-/** Runs a program on the client's processor; gives its output. @throws when it fails or takes longer than ten minutes */
-export function run(command: string, args: string[]): Promise<string> {
+/** Runs a program on the client's processor, unless said otherwise; gives its output. @throws when it fails or takes longer than ten minutes */
+export function run(command: string, args: string[], cpus = clientCpu): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn('taskset', ['-c', clientCpu, command, ...args], { timeout: 600_000 })
+    const child = spawn('taskset', ['-c', cpus, command, ...args], { timeout: 600_000 })
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))

@@ -41,17 +41,19 @@ export interface StartOptions {
   /** Whether clients are sent to the store for blobs. */
   redirect?: boolean
   port?: number
+  /** Where it runs; on the server's processor by default. */
+  cpus?: string
 }
 
 /** Starts a product and waits for its first answer. */
 export async function startProduct(name: ProductName, options: StartOptions = {}): Promise<Product> {
-  const { port = name === 'holdfast' ? 5311 : 5312, variables, driver, redirect = false } = options
+  const { port = name === 'holdfast' ? 5311 : 5312, variables, driver, redirect = false, cpus = serverCpu } = options
   const store = options.folder ?? (await mkdtemp(join(tmpdir(), `bench-${name}-`)))
   const url = `http://127.0.0.1:${port}`
   const command = name === 'holdfast' ? holdfast(store, port) : await dockerRegistry(store, port, driver, redirect)
   const given = name === 'holdfast' && driver ? { REGISTRY_STORAGE: storageOf(driver, redirect) } : {}
   const begun = performance.now()
-  const child = spawn('taskset', ['-c', serverCpu, ...command], {
+  const child = spawn('taskset', ['-c', cpus, ...command], {
     stdio: 'ignore',
     env: { ...process.env, ...quiet, ...given, ...variables },
   })
@@ -62,7 +64,7 @@ export async function startProduct(name: ProductName, options: StartOptions = {}
     url,
     folder: store,
     startMs,
-    cpu: () => cpuSeconds(pid),
+    cpu: () => cpuSecondsOfAll(pid),
     memory: () => ({ now: statusMb(pid, 'VmRSS'), peak: statusMb(pid, 'VmHWM') }),
     resetPeak: () => writeFileSync(`/proc/${pid}/clear_refs`, '5'),
     async stop() {

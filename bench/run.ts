@@ -11,6 +11,7 @@ import { lists } from './scenarios/lists.ts'
 import { databases, nodes } from './scenarios/nodes.ts'
 import { objectLists, objectPulls, objectPushes, objectTakeover } from './scenarios/objects.ts'
 import { manifests } from './scenarios/manifests.ts'
+import { processes } from './scenarios/processes.ts'
 import { signIn } from './scenarios/sign-in.ts'
 import { start } from './scenarios/start.ts'
 
@@ -25,6 +26,7 @@ const named = {
   'object-takeover': objectTakeover,
   databases,
   nodes,
+  processes,
 }
 const scenarios = { ...usual, ...named }
 

@@ -93,23 +93,22 @@ export async function crowds(): Promise<Row[]> {
 }
 
 /** As docker and crane do it: a streamed PATCH, then an empty PUT. */
-export async function upload(url: string, repository: string, file: { path: string; digest: string }): Promise<void> {
+// oxlint-disable-next-line max-params -- what and where
+export async function upload(
+  url: string,
+  repository: string,
+  file: { path: string; digest: string },
+  cpus?: string,
+): Promise<void> {
   const { open, close } = await uploadUrl(url, repository, file.digest)
   const curl = ['-sS', '-o', '/dev/null', '-f', '-H', 'Expect:', '-H', 'Content-Type: application/octet-stream']
-  const output = await run('curl', [
-    ...curl,
-    '-H',
-    'Transfer-Encoding: chunked',
-    '-X',
-    'PATCH',
-    '-T',
-    file.path,
-    '-w',
-    '%header{location}',
-    open,
-  ])
+  const output = await run(
+    'curl',
+    [...curl, '-H', 'Transfer-Encoding: chunked', '-X', 'PATCH', '-T', file.path, '-w', '%header{location}', open],
+    cpus,
+  )
   const next = output.trim() === '' ? close : new URL(output.trim(), url).href
-  await run('curl', [...curl, '-X', 'PUT', `${next}${next.includes('?') ? '&' : '?'}digest=${file.digest}`])
+  await run('curl', [...curl, '-X', 'PUT', `${next}${next.includes('?') ? '&' : '?'}digest=${file.digest}`], cpus)
 }
 
 async function download(url: string, digests: string[], repository = 'bench/pull'): Promise<void> {

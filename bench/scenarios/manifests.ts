@@ -38,9 +38,10 @@ async function microseconds(product: Product, reference: string, generate: Gener
 const accept = 'Accept: application/vnd.oci.image.manifest.v1+json'
 
 /** Gives the number of requests that were answered in so many seconds. */
-export async function get(url: string, headers: string[] = [], seconds = 5): Promise<number> {
+// oxlint-disable-next-line max-params -- what, how long and where
+export async function get(url: string, headers: string[] = [], seconds = 5, cpus?: string): Promise<number> {
   const given = [accept, ...headers].flatMap((header) => ['-H', header])
-  const output = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, '--timeout', '10s', ...given, url])
+  const output = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, '--timeout', '10s', ...given, url], cpus)
   if (output.includes('Non-2xx')) throw new Error(`${url} is refused: ${output}`)
   return Number(/(\d+) requests in/.exec(output)?.[1])
 }

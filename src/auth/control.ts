@@ -6,6 +6,14 @@ import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenPro
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
+/** How many repositories a list looks at, at a time and in all. */
+const [lookedAtOnce, maxLooked] = [1000, 20_000]
+
+interface Page {
+  limit: number
+  last?: string | undefined
+}
+
 interface Deps {
   authenticators: Authenticator[]
   authorizer: Authorizer
@@ -44,10 +52,12 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     for (const access of needed) {
       const verdict = await decide(principal, access)
       if (verdict === 'allowed') continue
+      authorizer.onRefusal?.(principal, access)
       if (hasToken()) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
-      throw new OciError(verdict === 'hidden' && access.action === 'pull' ? 'NAME_UNKNOWN' : 'DENIED')
+      const isHidden = verdict === 'hidden' && needed.every(({ action }) => action === 'pull')
+      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED')
     }
   }
 
@@ -60,6 +70,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     const asked = needed.filter(({ name }) => name !== 'api')
     const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
     return new OciError('UNAUTHORIZED', {
+      ...(problem === 'insufficient_scope' && { message: lacking }),
       ...(cause && { message: cause.message, cause }),
       detail: [asked.length > 0 ? detail : null],
       headers: { ...cause?.headers, 'WWW-Authenticate': challenger.challenge(needed, message, problem) },
@@ -69,8 +80,29 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   return {
     admit,
     identify,
+    /** Whether nobody need be asked at all: everyone may do everything. */
+    isOpen: (): boolean => authorizer.isOpen?.() ?? false,
     async allows(principal: Principal, access: Access): Promise<boolean> {
       return (await decide(principal, access)) === 'allowed'
+    },
+    /**
+     * A page of the repositories that the principal may pull; `list` gives those there are. It looks at so many at most: then the page
+     * is shorter, and goes on from `next`.
+     */
+    async readable(principal: Principal, { limit, last }: Page, list: (page: Page) => Promise<string[]>) {
+      const items: string[] = []
+      const viewer = viewerOf(principal)
+      let place = last
+      for (let looked = 0; looked < maxLooked; looked += lookedAtOnce) {
+        const names = await list({ limit: lookedAtOnce, last: place })
+        for (const name of names) {
+          if (items.length >= limit) return { items, next: place }
+          if ((await decide(viewer, { type: 'repository', name, action: 'pull' })) === 'allowed') items.push(name)
+          place = name
+        }
+        if (names.length < lookedAtOnce) return { items, next: undefined }
+      }
+      return { items, next: place }
     },
     /** A text that changes with the principal's credentials; undefined once those are void. */
     async standing(principal: Principal): Promise<string | undefined> {
@@ -86,4 +118,15 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
       throw new OciError('UNAUTHORIZED', { message: 'nobody here trusts the issuer of this token' })
     },
   }
+}
+
+/** Who has a token that is good is not asked who they are; their client may fetch another one. */
+const lacking = 'requested access to the resource is denied: the token does not grant it'
+
+/** Whose repositories a list holds: a token that grants the list stands for all that its holder may pull, named in it or not. */
+function viewerOf(principal: Principal): Principal {
+  const { granted, ...holder } = principal
+  return granted?.some((grant) => covers(grant, { type: 'registry', name: 'catalog', action: '*' }))
+    ? holder
+    : principal
 }

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { randomUUID } from 'node:crypto'
-import { bootedAt, followersDuty, openStores } from '../app.ts'
+import { bootedAt, followersDuty } from '../app.ts'
 import { createLog } from '../platform/log.ts'
+import { openStores } from '../stores.ts'
 import { type Finding, fsck } from '../volume/fsck.ts'
 import { configurationOfVolume } from './configuration.ts'
 

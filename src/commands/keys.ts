@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { openKeys, openStorageAlone } from '../app.ts'
+import { openKeys, openStorageAlone } from '../stores.ts'
 import { configurationOf } from './configuration.ts'
 
 const usage = `Usage: holdfast keys rewrap [CONFIG] [--data DIR]

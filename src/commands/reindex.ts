@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
-import { bootedAt, openStores } from '../app.ts'
+import { bootedAt } from '../app.ts'
 import { createLog } from '../platform/log.ts'
+import { openStores } from '../stores.ts'
 import { createVolume } from '../volume/volume.ts'
 import { configurationOfVolume } from './configuration.ts'
 

@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
-import { type App, createApp } from '../app.ts'
 import { type Loaded, loadConfiguration } from '../config/load.ts'
-import { nameOf } from '../listen/listener.ts'
+import { type Address, nameOf } from '../listen/bind.ts'
 import { createLog } from '../platform/log.ts'
+import { processCount } from '../processes/count.ts'
 import { filesOf, runAsOwner } from './privileges.ts'
 
 const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
@@ -15,6 +15,13 @@ const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
 
 A flag comes before a REGISTRY_* variable, that before the file. "holdfast config" checks and explains files.
 `
+
+/** What serves, and how it ends. */
+interface Stoppable {
+  close(): Promise<void>
+  /** At once. */
+  kill(): void
+}
 
 /** `holdfast serve`: runs the registry until it is told to stop. */
 export async function run(args: string[]): Promise<void> {
@@ -35,23 +42,45 @@ async function serve({ configuration, warnings }: Loaded): Promise<void> {
   const log = createLog(configuration.log.level, (line) => process.stderr.write(line), clock, configuration.log)
   for (const warning of warnings) log.warn('config', { warning })
   if (configuration.runAsOwner) runAsOwner(data, filesOf(configuration), log)
-  const app = await createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
-  const bound = await app.listen()
-  log.info('registry.listening', { address: nameOf(bound.address), data, ...(objects && { blobs: objects.kind }) })
-  if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
-  void app.runJobs()
-  // Now, not at the end: a process that is killed leaves the next start as quick as one that stops. And at once: what the first
-  // requests compile would be kept in memory by every later process, used or not.
-  flushCompileCache()
-  stopOnSignals(app)
+  const count = processCount(configuration.processes)
+  const listening = (address: Address) =>
+    log.info('registry.listening', { address: nameOf(address), data, ...(objects && { blobs: objects.kind }) })
+  stopOnSignals(await (count === 1 ? serveAlone() : serveTogether()))
 
-  function stopOnSignals({ close }: App): void {
+  async function serveAlone(): Promise<Stoppable> {
+    const { createApp } = await import('../app.ts')
+    const app = await createApp({ configuration, log, clock, writeAccess: (lines) => process.stdout.write(lines) })
+    const bound = await app.listen()
+    listening(bound.address)
+    if (bound.debug) log.info('registry.debug-listening', { address: nameOf(bound.debug) })
+    void app.runJobs()
+    // Now, not at the end: a process that is killed leaves the next start as quick as one that stops. And at once: what the
+    // first requests compile would be kept in memory by every later process, used or not.
+    flushCompileCache()
+    return { close: () => app.close(), kill: () => {} }
+  }
+
+  async function serveTogether(): Promise<Stoppable> {
+    const { createSupervisor } = await import('../processes/supervisor.ts')
+    const supervisor = createSupervisor({ configuration, count, program: [process.argv[1]!, 'process'], log })
+    const address = await supervisor.listen().catch((error: unknown) => {
+      supervisor.kill()
+      throw error
+    })
+    if (!address) process.exit(1) // the process that could not start has said why
+    listening(address)
+    flushCompileCache()
+    return supervisor
+  }
+
+  function stopOnSignals({ close, kill }: Stoppable): void {
     let stoppingSince: number | undefined
     const stop = (signal: string) => {
       if (stoppingSince !== undefined) {
         // Asked twice: do not wait for anyone. At once it is the same request, from the terminal and from the process above.
-        if (clock.now().getTime() - stoppingSince > 1000) process.exit(1)
-        return
+        if (clock.now().getTime() - stoppingSince <= 1000) return
+        kill()
+        process.exit(1)
       }
       stoppingSince = clock.now().getTime()
       log.info('registry.stopping', { signal })

@@ -40,6 +40,11 @@ export interface Configuration {
   rateLimits: RateLimitsConfiguration
   /** Networks that are not public and may be asked nevertheless. */
   outgoing: { allow: string[] }
+  /** What everybody may do; undefined: nothing where there are accounts or `auth`, else everything. */
+  access: 'open' | 'public-read' | 'closed' | undefined
+  /** The first administrator. */
+  admin: { user: string; password: { text: string } | { file: string } } | undefined
+  audit: { keepMs: number }
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -49,6 +54,8 @@ export interface Configuration {
   }
   /** Whether a process of root goes on as the owner of the volume, as the image does. */
   runAsOwner: boolean
+  /** How many processes serve; `auto`: as many as the machine has use for. */
+  processes: number | 'auto'
   /** The most entries a page of a list may have. */
   lists: { catalogMax: number; tagsMax: number }
   validation: {
@@ -283,9 +290,13 @@ export function defaultConfiguration(): Configuration {
       failedLogins: { address: undefined, windowMs: 10 * minute },
     },
     outgoing: { allow: [] },
+    access: undefined,
+    admin: undefined,
+    audit: { keepMs: 365 * 24 * hour },
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,
+    processes: 'auto',
     lists: { catalogMax: 1000, tagsMax: 10_000 },
     validation: { urls: undefined, indexPlatforms: 'all' },
   }

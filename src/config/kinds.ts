@@ -42,6 +42,19 @@ export function integerKind(min: number): Kind<number> {
   }
 }
 
+const maxProcesses = 64
+
+/** How many processes. */
+export const processesKind: Kind<number | 'auto'> = {
+  form: `auto or a number from 1 to ${maxProcesses}`,
+  parse(text) {
+    if (text === 'auto') return text
+    const count = integerKind(0).parse(text)
+    return count !== undefined && count >= 1 && count <= maxProcesses ? count : undefined
+  },
+  schema: { anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: maxProcesses }] },
+}
+
 const units: Record<string, number> = {
   ns: 1e-6,
   us: 1e-3,

@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import type { Operation } from '../api/operation.ts'
 import type { AccessControl } from '../auth/control.ts'
 import type { Authenticator, Authorizer, Challenger } from '../auth/types.ts'
 import type { Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
+import type { AccountFacts } from '../metadata/account-facts.ts'
 import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
+import type { Siblings } from '../platform/siblings.ts'
 import type { Actor, Happening, RegistryEvent } from '../registry/ports/events.ts'
 import type { Guard } from '../registry/ports/guard.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
@@ -18,6 +21,7 @@ export interface Platform {
   storage: StorageDriver
   metadata: MetadataStore
   vault: Vault
+  accounts: AccountFacts
   log: Log
   clock: { now(): Date }
 }
@@ -28,6 +32,8 @@ export interface Serving {
   stopping: AbortSignal
   /** Undefined when nobody reads them: then nothing is counted. */
   metrics: Metrics | undefined
+  /** The other processes that serve as this one does. */
+  siblings: Siblings
   /** Where the access log goes. */
   writeAccess(lines: string): void
   /** Who calls and what they may do; undefined where everyone may do everything. Asked while serving, not before. */
@@ -44,6 +50,8 @@ export interface Feature {
   wrap?(route: Route): Route
   /** Endpoints of the debug listener, which is another address than the registry's. */
   debugRoutes?: Route[]
+  /** Operations of the management API; loaded with its first request. */
+  api?(): Promise<Operation[]>
   /** Asked of every request. */
   gates?: Gate[]
   /** Told of every request. */

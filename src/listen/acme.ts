@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -7,10 +7,13 @@ import { createSecureContext, createServer, type SecureContext } from 'node:tls'
 import type { TlsConfiguration } from '../config/configuration.ts'
 import { http } from '../platform/http.ts'
 import type { Log } from '../platform/log.ts'
+import { watchFiles } from './watch-files.ts'
 
 interface AcmeOptions {
   acme: Extract<TlsConfiguration['source'], { acme: unknown }>['acme']
   contextFor(pair: { cert: string; key: string }): SecureContext
+  /** Whether this process asks for certificates; others on the machine take what it got from the folder. */
+  orders: boolean
   log: Log
   clock: { now(): Date }
 }
@@ -26,13 +29,15 @@ const maxPause = 6 * 60 * minute
 const challengeProtocol = 'acme-tls/1'
 /** The names of Go's autocert, so that a registry:2 takes the folder over and gives it back. */
 const accountFile = 'acme_account+key'
+/** What proves a host to the directory, for the process that it happens to ask. */
+const proofFile = (host: string) => `${host}+token`
 
 /**
  * Certificates from an ACME directory (RFC 8555) for the hosts of the list and no other, kept in the cache folder and asked for
  * again when a third of their time is left. The directory looks at TLS-ALPN-01 (RFC 8737) on our own port or, where that
  * did not do, at HTTP-01 on port 80.
  */
-export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
+export function createAcme({ acme, contextFor, orders, log, clock }: AcmeOptions) {
   const hosts = acme.hosts.map(checkedHost)
   const held = new Map<string, Held>()
   const attempts = new Map<string, { failed: number; next: number }>()
@@ -42,20 +47,34 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
   let stopped = false
 
   mkdirSync(acme.cacheFolder, { recursive: true, mode: 0o700 })
-  for (const host of hosts) {
-    const pem = readIfThere(join(acme.cacheFolder, host))
-    if (pem !== undefined) hold(host, pem)
-  }
+  const pathOf = (name: string) => join(acme.cacheFolder, name)
+  holdAll()
   if (hosts.length === 0)
     log.warn('acme.no-hosts', { do: 'name the hosts in http.tls.letsencrypt.hosts: all are refused' })
 
   const challengeServer = createServer({
     ALPNProtocols: [challengeProtocol],
     handshakeTimeout: 10_000,
-    SNICallback: (name, done) => done(null, challenges.get(name.toLowerCase())),
+    SNICallback: (name, done) => done(null, proofOf(name.toLowerCase())),
   })
   challengeServer.on('secureConnection', (socket) => socket.end())
   challengeServer.on('tlsClientError', (_error, socket) => socket.destroy())
+  const watch = watchFiles(hosts.map(pathOf), holdAll)
+
+  function holdAll(): void {
+    for (const host of hosts) {
+      const pem = readIfThere(pathOf(host))
+      if (pem !== undefined) hold(host, pem)
+    }
+  }
+
+  /** What another process has for the directory lies in the folder. */
+  function proofOf(host: string): SecureContext | undefined {
+    const known = challenges.get(host)
+    if (known || orders || !hosts.includes(host)) return known
+    const pem = readIfThere(pathOf(proofFile(host)))
+    return pem === undefined ? undefined : createSecureContext({ key: pem, cert: pem })
+  }
 
   function hold(host: string, pem: string): void {
     try {
@@ -74,8 +93,8 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
       if (stopped || !isDue(held.get(host), now) || (attempts.get(host)?.next ?? 0) > now) continue
       const failed = attempts.get(host)?.failed ?? 0
       try {
-        save(join(acme.cacheFolder, host), await obtainAnyHow(host))
-        hold(host, readIfThere(join(acme.cacheFolder, host))!)
+        save(pathOf(host), await obtainAnyHow(host))
+        hold(host, readIfThere(pathOf(host))!)
         attempts.delete(host)
         log.info('acme.certificate-obtained', { host })
       } catch (error) {
@@ -101,7 +120,7 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
     const { axios, Client, crypto } = await import('acme-client') // only who asks for certificates pays for it
     Object.assign(axios.defaults, { acmeSettings: { retryMaxAttempts: 1, retryDefaultDelay: 1 } }) // we try again ourselves
     await reach(acme.directoryUrl)
-    const accountPath = join(acme.cacheFolder, accountFile)
+    const accountPath = pathOf(accountFile)
     if (readIfThere(accountPath) === undefined) save(accountPath, String(await crypto.createPrivateEcdsaKey()))
     const client = new Client({
       directoryUrl: acme.directoryUrl,
@@ -126,12 +145,14 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
           if (kind === 'http-01') return
           const [proofKey, cert] = await crypto.createAlpnCertificate(authorization, proof)
           challenges.set(host, createSecureContext({ key: proofKey, cert }))
+          save(pathOf(proofFile(host)), `${String(proofKey).trim()}\n${cert}`)
         },
         challengeRemoveFn: async () => undefined,
       })
       return `${String(key).trim()}\n${chain}`
     } finally {
       challenges.delete(host)
+      rmSync(pathOf(proofFile(host)), { force: true })
       answers?.close()
     }
   }
@@ -141,17 +162,21 @@ export function createAcme({ acme, contextFor, log, clock }: AcmeOptions) {
     contextOf: (name: string): SecureContext | undefined => held.get(name.toLowerCase())?.context,
     /** Answers the directory when it looks; false when this is somebody else. */
     takeChallenge(socket: Socket, hello: Buffer): boolean {
-      if (challenges.size === 0 || !hello.includes(challengeProtocol)) return false
+      const mayBeAsked = () =>
+        challenges.size > 0 || (!orders && hosts.some((host) => existsSync(pathOf(proofFile(host)))))
+      if (!hello.includes(challengeProtocol) || !mayBeAsked()) return false
       challengeServer.emit('connection', socket)
       return true
     },
     start(): void {
+      if (!orders) return watch.start()
       const soon = () => (looking = looking.then(look))
       timer = setInterval(soon, minute).unref()
       void soon()
     },
     stop(): void {
       stopped = true
+      watch.stop()
       clearInterval(timer)
     },
   }

@@ -1,18 +1,15 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer, type ListenOptions, Server as NetServer, type Socket } from 'node:net'
+import { createServer, Server as NetServer, type Socket } from 'node:net'
 import type { HttpConfiguration } from '../config/configuration.ts'
 import type { Log } from '../platform/log.ts'
+import { type Address, bind } from './bind.ts'
 import { createHttp1, watchHeaders } from './http1.ts'
 import { type Protocol, sniff } from './sniff.ts'
 import type { TlsFront } from './tls.ts'
-import { freeUnixSocket } from './unix-socket.ts'
 import type { Pace } from './watchdog.ts'
 
 /** Answers one request; `expecting` when the client waits for `100 Continue`. */
 export type Handle = (message: IncomingMessage, response: ServerResponse, expecting: boolean) => Promise<void>
-
-export type Address = { host: string; port: number } | { path: string }
 
 export interface ListenerOptions {
   http: Pick<HttpConfiguration, 'address' | 'tls' | 'http2' | 'h2c'>
@@ -20,6 +17,8 @@ export interface ListenerOptions {
   /** Answers what the HTTP parser refused. */
   refuse(error: Error & { code?: string }, socket: Socket): void
   pace: Pace
+  /** Whether this process asks for certificates, where they come by ACME: one of those that serve does. */
+  orders: boolean
   log: Log
   clock: { now(): Date }
 }
@@ -27,6 +26,10 @@ export interface ListenerOptions {
 export interface Listener {
   /** Gives the address with the port that was bound. @throws Error that says what to do */
   listen(): Promise<Address>
+  /** Begins to serve connections that another process accepts and hands over. */
+  attend(): Promise<void>
+  /** Serves such a connection. */
+  take(socket: Socket): void
   /** Stops accepting, answers what is in flight, then closes; connections still busy after `graceMs` are cut. */
   close(graceMs: number): Promise<void>
 }
@@ -36,7 +39,7 @@ const lingerMs = 500
 
 /** Connections in, requests out: TCP or a unix socket, plain or TLS, HTTP/1.1 and HTTP/2. */
 export function createListener(options: ListenerOptions): Listener {
-  const { handle, refuse, pace, log, clock } = options
+  const { handle, refuse, pace, orders, log, clock } = options
   const { address, tls, http2: withHttp2, h2c } = options.http
   const http1 = createHttp1({ handle, refuse, headersMs: pace.headersMs, lingerMs })
   const accepted = new Set<Socket>() // by us; without TLS and h2c HTTP/1 accepts by itself
@@ -44,6 +47,8 @@ export function createListener(options: ListenerOptions): Listener {
   let front: TlsFront | undefined
   let server: NetServer = http1.server
   const silent = new Set<Socket>() // accepted, and said nothing yet
+  const handed = new Set<Socket>() // accepted by another process
+  let allClosed = () => {}
 
   /** Finds out what a connection is. */
   function accept(socket: Socket): void {
@@ -73,8 +78,9 @@ export function createListener(options: ListenerOptions): Listener {
     if (tls ? withHttp2 : h2c) http2 = (await import('./http2.ts')).createHttp2({ handle, lingerMs })
     if (tls) {
       const { createTlsFront } = await import('./tls.ts')
-      front = await createTlsFront({ tls, http2: withHttp2, handshakeMs: pace.headersMs, log, clock }, (socket) =>
-        give(socket.alpnProtocol === 'h2' ? 'http2' : 'http1', socket),
+      front = await createTlsFront(
+        { tls, http2: withHttp2, handshakeMs: pace.headersMs, orders, log, clock },
+        (socket) => give(socket.alpnProtocol === 'h2' ? 'http2' : 'http1', socket),
       )
     }
     server = createServer({ noDelay: true }, accept)
@@ -84,14 +90,29 @@ export function createListener(options: ListenerOptions): Listener {
   return {
     async listen() {
       await prepare()
-      if ('path' in address) await freeUnixSocket(address.path)
       const bound = await bind(server, address)
       front?.start()
       return bound
     },
+    async attend() {
+      await prepare()
+      watchHeaders(http1.server)
+      front?.start()
+    },
+    take(socket) {
+      handed.add(socket)
+      socket.once('close', () => handed.delete(socket) && handed.size === 0 && allClosed())
+      socket.setNoDelay(true)
+      if (tls || h2c) return accept(socket)
+      socket.allowHalfOpen = true // as http has it with those that it accepts
+      http1.take(socket)
+    },
     async close(graceMs) {
       // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
-      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      const closed = Promise.all([
+        new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve())),
+        handed.size > 0 && new Promise<void>((resolve) => (allClosed = resolve)),
+      ])
       http1.drain()
       http2?.drain()
       const timers = [
@@ -104,26 +125,6 @@ export function createListener(options: ListenerOptions): Listener {
       http1.stop()
     },
   }
-}
-
-async function bind(server: NetServer, address: Address): Promise<Address> {
-  const options: ListenOptions = { ...address, backlog: 4096 }
-  server.listen(options)
-  try {
-    await once(server, 'listening')
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
-    const reason = code === 'EADDRINUSE' ? 'another program listens there' : message
-    throw new Error(`Cannot listen on ${nameOf(address)}: ${reason}; choose another address`, { cause })
-  }
-  const bound = server.address()
-  return typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address
-}
-
-/** `127.0.0.1:5000`, `[::1]:5000` or the path of a socket. */
-export function nameOf(address: Address): string {
-  if ('path' in address) return address.path
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
 /** As Go's server answers, so that who forgot the `s` of `https` learns it. */

@@ -16,6 +16,8 @@ interface TlsFrontOptions {
   tls: TlsConfiguration
   http2: boolean
   handshakeMs: number
+  /** Whether this process asks for certificates, where they come by ACME. */
+  orders: boolean
   log: Log
   clock: { now(): Date }
 }
@@ -37,14 +39,14 @@ export async function createTlsFront(
   options: TlsFrontOptions,
   secured: (socket: TLSSocket) => void,
 ): Promise<TlsFront> {
-  const { tls, http2, handshakeMs, log, clock } = options
+  const { tls, http2, handshakeMs, orders, log, clock } = options
   const common = { ...securityOf(tls), ...clientAuthOf(tls), ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'] }
   const begin = (more: TlsOptions) => serverOf({ ...common, ...more, handshakeTimeout: handshakeMs }, tls, secured)
 
   if ('acme' in tls.source) {
     const { createAcme } = await import('./acme.ts')
     const contextFor = (pair: SecureContextOptions) => createSecureContext({ ...common, ...pair })
-    const acme = createAcme({ acme: tls.source.acme, contextFor, log, clock })
+    const acme = createAcme({ acme: tls.source.acme, contextFor, orders, log, clock })
     const server = begin({ SNICallback: (name, done) => done(null, acme.contextOf(name)) })
     return {
       take: (socket, hello) => void (acme.takeChallenge(socket, hello) || server.emit('connection', socket)),

@@ -1,7 +1,9 @@
 import { after, before, describe } from 'node:test'
+import { testAccounts } from './contract/accounts.ts'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
+import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVault } from './contract/vault.ts'
@@ -30,9 +32,11 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     })
     testBlobsAndUploads(tools)
     testManifests(tools)
+    testHistory(tools)
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)
+    testAccounts(tools)
     testVault(tools)
   })
 }

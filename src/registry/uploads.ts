@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../http/types.ts'
-import { type Algorithm, algorithmOf, createDigester, type Digest, type Digester } from '../oci/digest.ts'
+import { type Algorithm, algorithmOf, createDigester, type Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { blobPath, uploadPath } from './paths.ts'
 import type { Actor } from './ports/events.ts'
 import type { Upload } from './ports/metadata.ts'
 import type { RegistryPorts } from './ports/ports.ts'
+import type { Session } from './ports/sessions.ts'
 import { storedDigest } from './stored-digest.ts'
 
 /** The bytes that follow: their declared length (undefined: streamed) and place. */
@@ -15,29 +16,23 @@ export interface Chunk {
   range: ByteRange | undefined
 }
 
-/** What was hashed so far of an upload, kept while this process receives it; of the ones nobody goes on with the oldest go. */
-interface Running {
-  digester: Digester
-  offset: number
-}
-const maxRunning = 10_000
+/** An upload that one request holds. */
+type Held = Upload & Session
 
 /** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
-export function createUploads({ storage, metadata, ids }: RegistryPorts) {
-  const running = new Map<string, Running>()
-  const busy = new Set<string>()
-
+export function createUploads({ storage, metadata, sessions, ids }: RegistryPorts) {
   /** end-4a: opens an upload session that outlives broken connections and restarts. */
-  async function start(repository: string, algorithm: Algorithm = 'sha256'): Promise<Upload> {
-    const upload = { id: ids.upload(), repository, algorithm }
+  async function start(repository: string, { name }: Actor, algorithm: Algorithm): Promise<Upload> {
+    const upload = { id: ids.upload(), repository, algorithm, owner: name }
     await metadata.uploads.create(upload)
     return upload
   }
 
-  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository */
-  async function find(repository: string, id: string): Promise<Upload> {
+  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository or principal */
+  async function find(repository: string, id: string, { name }: Actor): Promise<Upload> {
     const upload = await metadata.uploads.find(id)
-    if (upload?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    if (upload?.repository !== repository || (upload.owner !== '' && upload.owner !== name))
+      throw new OciError('BLOB_UPLOAD_UNKNOWN')
     return upload
   }
 
@@ -48,62 +43,62 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
 
   /** end-5: appends a chunk and gives the new size. @throws OciError RANGE_INVALID, SIZE_INVALID */
   async function append(upload: Upload, chunk: Chunk): Promise<number> {
-    return alone(upload, () => receive(upload, chunk))
+    return alone(upload, (held) => receive(held, chunk))
   }
 
   /** end-6: appends the last chunk, if any, and makes the whole a blob. @throws OciError DIGEST_INVALID, which ends the session */
   async function finish(upload: Upload, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
-    await alone(upload, async () => {
-      const size = await receive(upload, chunk, digest)
-      if ((await digestOf(upload, size, algorithmOf(digest))) !== digest) {
-        await end(upload)
-        throw new OciError('DIGEST_INVALID', { detail: { digest } })
-      }
-      // Also over a blob that is there: these bytes are proven, those may have been damaged since.
-      await storage.publish(uploadPath(upload.id), blobPath(digest))
-      await metadata.blobs.commit({ repository: upload.repository, digest, size, upload: upload.id }, actor)
-      running.delete(upload.id)
-    })
+    await alone(upload, (held) => close(held, digest, chunk, actor))
+  }
+
+  async function close(upload: Held, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
+    const size = await receive(upload, chunk, digest)
+    if ((await digestOf(upload, size, algorithmOf(digest))) !== digest) {
+      await end(upload)
+      throw new OciError('DIGEST_INVALID', { detail: { digest } })
+    }
+    upload.hashed = undefined
+    // Also over a blob that is there: these bytes are proven, those may have been damaged since.
+    await storage.publish(uploadPath(upload.id), blobPath(digest))
+    await metadata.blobs.commit({ repository: upload.repository, digest, size, upload: upload.id }, actor)
   }
 
   /** end-4b: a blob in one request; nothing of it stays when it fails. */
   async function push(repository: string, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
-    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest) }
+    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest), owner: actor.name }
     try {
-      await finish(upload, digest, chunk, actor)
+      await close(upload, digest, chunk, actor) // nobody else knows of it
     } catch (error) {
-      await discard(upload.id)
+      await storage.delete(uploadPath(upload.id))
       throw error
     }
   }
 
   /** end-14: ends the session and removes its bytes. @throws OciError RANGE_INVALID while another request writes to it */
   async function cancel(upload: Upload): Promise<void> {
-    await alone(upload, () => end(upload))
+    await alone(upload, end)
   }
 
-  async function end({ id }: Upload): Promise<void> {
-    await discard(id) // first: on a full disk the database may need its space
-    await metadata.uploads.delete(id)
-  }
-
-  async function discard(id: string): Promise<void> {
-    running.delete(id)
-    await storage.delete(uploadPath(id))
+  async function end(upload: Held): Promise<void> {
+    upload.hashed = undefined
+    await storage.delete(uploadPath(upload.id)) // first: on a full disk the database may need its space
+    await metadata.uploads.delete(upload.id)
   }
 
   /** Serialises a session: of two requests at once the later one is told where the session stands. */
-  async function alone<T>(upload: Upload, work: () => Promise<T>): Promise<T> {
-    if (busy.has(upload.id)) throw outOfOrder(upload, await sizeOf(upload), 'another request is writing to this upload')
-    busy.add(upload.id)
+  async function alone<T>(upload: Upload, work: (held: Held) => Promise<T>): Promise<T> {
+    const session = await sessions.enter(upload.id)
+    if (!session) throw outOfOrder(upload, await sizeOf(upload), 'another request is writing to this upload')
+    const held = { ...upload, ...session }
     try {
-      return await work()
+      return await work(held)
     } finally {
-      busy.delete(upload.id)
+      await sessions.leave(upload.id, held)
     }
   }
 
-  async function receive(upload: Upload, { source, length, range }: Chunk, closing?: Digest): Promise<number> {
+  async function receive(upload: Held, chunk: Chunk, closing?: Digest): Promise<number> {
+    const { source, length, range } = chunk
     const path = uploadPath(upload.id)
     const stored = await storage.stat(path)
     const offset = stored?.size ?? 0
@@ -112,14 +107,13 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     if (expected !== undefined && length !== undefined && length !== expected) throw new OciError('SIZE_INVALID')
     if (length === 0 && stored) return offset
     const digester = digesterAt(upload, offset, closing)
+    upload.hashed = undefined
     try {
       const into = closing && blobPath(closing)
-      const size = await storage.append(path, offset, source, (chunk) => digester?.update(chunk), into)
-      if (digester) running.set(upload.id, { digester, offset: size })
-      if (running.size > maxRunning) running.delete(running.keys().next().value!)
+      const size = await storage.append(path, offset, source, (piece) => digester?.update?.(piece), into)
+      if (digester) upload.hashed = { ...digester, offset: size }
       if (expected === undefined || size - offset === expected) return size
     } catch (error) {
-      running.delete(upload.id)
       if (isOutOfSpace(error)) await end(upload) // the space is needed, and the client cannot go on anyway
       throw error
     }
@@ -127,19 +121,16 @@ export function createUploads({ storage, metadata, ids }: RegistryPorts) {
     throw new OciError('SIZE_INVALID')
   }
 
-  /** Goes on hashing where the last chunk ended; undefined when that is not where the bytes end (after a restart or a broken chunk). */
-  function digesterAt(upload: Upload, offset: number, closing: Digest | undefined): Digester | undefined {
-    const known = running.get(upload.id)
-    running.delete(upload.id)
-    if (offset === 0) return createDigester(closing ? algorithmOf(closing) : upload.algorithm)
-    return known?.offset === offset ? known.digester : undefined
+  /** Goes on hashing where the last chunk ended; undefined when that is not known here (after a restart or a broken chunk). */
+  function digesterAt({ algorithm, hashed }: Held, offset: number, closing: Digest | undefined): Held['hashed'] {
+    if (offset === 0) return { offset, ...createDigester(closing ? algorithmOf(closing) : algorithm) }
+    return hashed?.offset === offset && hashed.update ? hashed : undefined
   }
 
-  /** The digest of all bytes: the running one where it covers them, else by reading them once more. */
-  async function digestOf(upload: Upload, size: number, algorithm: Algorithm): Promise<Digest | undefined> {
-    const known = running.get(upload.id)
-    if (known?.offset === size && known.digester.algorithm === algorithm) return known.digester.digest()
-    return storedDigest(storage, uploadPath(upload.id), algorithm)
+  /** The digest of all bytes: the one so far where it covers them, else by reading them once more. */
+  async function digestOf({ id, hashed }: Held, size: number, algorithm: Algorithm): Promise<Digest | undefined> {
+    const digest = hashed?.offset === size ? hashed.digest() : undefined
+    return digest && algorithmOf(digest) === algorithm ? digest : storedDigest(storage, uploadPath(id), algorithm)
   }
 
   return { start, find, sizeOf, append, finish, push, cancel }

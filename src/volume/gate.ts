@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { MetadataStore, Page } from '../registry/ports/metadata.ts'
 
-interface Gate {
+export interface Gate {
   /** Whether everything was reconciled, and nothing need be waited for. */
   isOpen(): boolean
   /** Reconciles a repository, once. */
@@ -66,7 +66,6 @@ export function createGate(store: MetadataStore, { isOpen, ready, names, isMissi
     tags: {
       list: after(store.tags.list),
       delete: after(store.tags.delete),
-      history: after(store.tags.history),
     },
   }
 }

@@ -1,6 +1,6 @@
 import { blobPath } from '../registry/paths.ts'
 import { createFollower, cursorName, settleMs } from './follow.ts'
-import { createGate } from './gate.ts'
+import { createGate, type Gate } from './gate.ts'
 import { pendingRemovals } from './pending.ts'
 import { createBreath } from './read.ts'
 import { ChangedMeanwhile, createReconciliation } from './reconcile.ts'
@@ -139,14 +139,17 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
     }
   }
 
+  const gate: Gate = {
+    isOpen: () => isOpen,
+    ready,
+    names,
+    isMissing: () => isMissing,
+    sizeOf: (digest) => storage.stat(blobPath(digest)),
+  }
+
   return {
-    metadata: createGate(store, {
-      isOpen: () => isOpen,
-      ready,
-      names,
-      isMissing: () => isMissing,
-      sizeOf: (digest) => storage.stat(blobPath(digest)),
-    }),
+    metadata: createGate(store, gate),
+    gate,
     notice: () => term?.notice(),
     async begin(): Promise<void> {
       term = createTerm()

@@ -4,7 +4,7 @@ import { blobPath } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createFollower, cursorName, settleMs } from './follow.ts'
-import { createGate } from './gate.ts'
+import { createGate, type Gate } from './gate.ts'
 import { blobsPath, repositoriesPath } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
 import { createBreath } from './read.ts'
@@ -33,6 +33,8 @@ interface Deps extends VolumeDeps {
 export interface Volume {
   /** The store as the registry may use it: it answers about a repository once that was reconciled. */
   metadata: MetadataStore
+  /** What `metadata` asks before it answers. */
+  gate: Gate
   /** Events were recorded. */
   notice(): void
   /** Begins to reconcile and to follow in the background. */
@@ -198,14 +200,17 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow, isR
       log.error(event, { ...fields, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
   }
 
+  const gate: Gate = {
+    isOpen: () => isOpen,
+    ready,
+    names,
+    isMissing: () => isMissing,
+    sizeOf: (digest) => storage.stat(blobPath(digest)),
+  }
+
   return {
-    metadata: createGate(store, {
-      isOpen: () => isOpen,
-      ready,
-      names,
-      isMissing: () => isMissing,
-      sizeOf: (digest) => storage.stat(blobPath(digest)),
-    }),
+    metadata: createGate(store, gate),
+    gate,
     notice: () => follower.notice(),
     async begin() {
       passing = pass().catch(fail('volume.reconcile-failed'))

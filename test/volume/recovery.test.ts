@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { bootedAt, openStores } from '../../src/app.ts'
+import { bootedAt } from '../../src/app.ts'
 import type { StorageDriver } from '../../src/registry/ports/storage.ts'
+import { openStores } from '../../src/stores.ts'
 import { createVolume } from '../../src/volume/volume.ts'
 import { holdfast } from '../support/holdfast.ts'
 import { configurationFor } from '../support/configuration.ts'
@@ -223,7 +224,8 @@ describe('holdfast reindex', () => {
   async function factsOf(data: string) {
     const { store } = await openStores({ configuration: configurationFor(data), clock: { now: () => new Date() } })
     const facts = [await store.volume.of('app'), await store.volume.of('team/multi')]
-    const history = await store.tags.history('app', 'moving')
+    const moves = await store.history.moves('app', 'moving', { limit: 100 })
+    const history = moves.map(({ digest, at }) => ({ digest, at }))
     await store.close()
     return { facts, history }
   }

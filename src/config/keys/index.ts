@@ -1,9 +1,11 @@
 import {
   booleanKind,
   databaseKind,
+  durationKind,
   integerKind,
   networkKind,
   patternKind,
+  processesKind,
   secretKeyKind,
   textKind,
   wordKind,
@@ -66,6 +68,29 @@ const holdfast = section(
     runasowner: key(booleanKind, 'Whether a process of root goes on as the owner of the volume, as the image does.', {
       default: 'false',
     }),
+    processes: key(
+      processesKind,
+      'How many processes serve; `auto`: one a processor, four at most, and one where there are less than 2 GiB of memory.',
+      { default: 'auto' },
+    ),
+    access: key(
+      wordKind(['open', 'public-read', 'closed']),
+      'What everybody may do: everything, pull what is not private, or nothing that is not public. By default closed where there are accounts or `auth`, else open.',
+    ),
+    admin: section(
+      'The first administrator, made at the start while there is none.',
+      {
+        user: key(textKind, 'The name of the account.'),
+        passwordfile: key(textKind, 'The file that holds its password.', { variable: 'PASSWORD_FILE' }),
+        password: key(textKind, 'Its password.', { secret: true }),
+      },
+      { strict: true },
+    ),
+    audit: section(
+      'The record of who did what.',
+      { keep: key(durationKind, 'How long it is kept.', { default: '8760h' }) },
+      { strict: true },
+    ),
     http: section(
       'How the registry is reached.',
       {

@@ -44,6 +44,11 @@ export function createChecks(checks: Check[], { changed }: { changed(name: strin
     /** What fails, by the name of its check. */
     failures: (): Record<string, string> => Object.fromEntries(failing),
     set,
+    /** Takes over what another process has found. */
+    replace(failures: Record<string, string>): void {
+      for (const name of failing.keys()) if (!(name in failures)) set(name, undefined)
+      for (const [name, error] of Object.entries(failures)) set(name, error)
+    },
     stop(): void {
       for (const timer of timers) clearInterval(timer)
     },

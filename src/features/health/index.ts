@@ -10,15 +10,20 @@ const manual = 'manual_http_status'
 
 /**
  * Health: checks in the background, `/debug/health` as registry:2 has it, and `/healthz`, `/livez`, `/readyz` beside the API.
- * While a check fails the API answers 503.
+ * While a check fails the API answers 503. Of several processes the first checks, for all.
  */
-export function health({ configuration, storage, log }: Platform, { stopping }: Serving): Feature {
-  const checks = createChecks(configuredChecks(configuration, storage), {
-    changed: (name, error) =>
-      error === undefined
-        ? log.info('health.recovered', { check: name })
-        : log.error('health.failing', { check: name, error }),
+export function health({ configuration, storage, log }: Platform, { stopping, siblings }: Serving): Feature {
+  const { isFirst } = siblings
+  const checks = createChecks(isFirst ? configuredChecks(configuration, storage) : [], {
+    changed(name, error) {
+      if (!isFirst) return
+      if (error === undefined) log.info('health.recovered', { check: name })
+      else log.error('health.failing', { check: name, error })
+      siblings.tell('health', checks.failures())
+    },
   })
+  if (isFirst) siblings.tell('health', {}) // another first may have said otherwise
+  siblings.hear('health', (failures) => checks.replace(failures as Record<string, string>))
 
   function refuseWhileFailing({ path }: HttpRequest): void {
     if (checks.isHealthy() || alwaysUp.has(path)) return
@@ -29,7 +34,9 @@ export function health({ configuration, storage, log }: Platform, { stopping }: 
     })
   }
   function ready(): HttpReply {
-    return stopping.aborted ? plain(503, 'stopping') : checks.isHealthy() ? plain(200, 'ok') : plain(503, 'unhealthy')
+    if (stopping.aborted) return plain(503, 'stopping')
+    if (!siblings.isWhole()) return plain(503, 'the process that writes is away')
+    return checks.isHealthy() ? plain(200, 'ok') : plain(503, 'unhealthy')
   }
   async function set(error: string | undefined): Promise<HttpReply> {
     checks.set(manual, error)

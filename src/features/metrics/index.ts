@@ -1,5 +1,5 @@
 import { type Exchange, type Observer, reply, type Route, route } from '../../http/types.ts'
-import type { Metrics } from '../../platform/metrics.ts'
+import type { Metrics, Snapshot } from '../../platform/metrics.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 import { describeProcess } from './process.ts'
 
@@ -20,7 +20,7 @@ const durations = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 
 const sizes = Array.from({ length: 22 }, (_, index) => 1024 * 2 ** index)
 
 /** Prometheus metrics at the debug listener; counted only when it asks for them. */
-export function metrics({ configuration, metadata, clock }: Platform, { metrics: all }: Serving): Feature {
+export function metrics({ configuration, metadata, clock }: Platform, { metrics: all, siblings }: Serving): Feature {
   const path = configuration.http.debug?.metricsPath
   if (!all || path === undefined) return { name: 'metrics' }
   const observer = countRequests(all)
@@ -32,8 +32,13 @@ export function metrics({ configuration, metadata, clock }: Platform, { metrics:
     'GET HEAD',
     path,
     () => [],
-    async () => reply(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }, await all.text()),
+    async () => {
+      const others = (await siblings.ask('metrics')) as (Snapshot | undefined)[]
+      const text = await all.text(others.filter((other) => other !== undefined))
+      return reply(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }, text)
+    },
   )
+  siblings.answer('metrics', all.snapshot)
   return { name: 'metrics', observers: [observer], debugRoutes: [show], stop }
 }
 

@@ -39,7 +39,8 @@ export function outsideTokens(
         },
       },
     ],
-    authorizer: { decide: async () => 'denied' }, // only a token's grants allow
+    // Only a token's grants allow. It is asked about their holder alone where they grant the list of all repositories.
+    authorizer: { decide: async ({ until }) => (until === undefined ? 'denied' : 'allowed') },
     challenger: bearerChallenger({
       realmOf: (message) => (redirectPath === undefined ? realm : `${originOf(baseOf(message))}${redirectPath}`),
       service,

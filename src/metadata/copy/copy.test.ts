@@ -31,7 +31,7 @@ async function fill(store: SqlStore): Promise<void> {
     await store.manifests.push(pushOf(`team/${i % 3}`, `\xff\0 manifest ${i}`, more), actor)
   }
   await store.tags.delete('team/1', 'v1', actor)
-  await store.uploads.create({ id: 'unfinished', repository: 'team/1', algorithm: 'sha512' })
+  await store.uploads.create({ id: 'unfinished', repository: 'team/1', algorithm: 'sha512', owner: 'ann' })
   await store.cursors.set('reader', -1)
   await store.jobs.claim('job', 'me', 60)
 }
@@ -43,7 +43,7 @@ async function tellAll(store: SqlStore) {
   return {
     facts: await Promise.all(repositories.map((name) => store.volume.of(name))),
     manifests: await Promise.all(repositories.map((name) => store.manifests.find(name, { tag: 'latest' }))),
-    histories: await Promise.all(repositories.map((name) => store.tags.history(name, 'latest'))),
+    histories: await Promise.all(repositories.map((name) => store.history.moves(name, 'latest', { limit: 100 }))),
     referrers: await Promise.all(
       repositories.map((name) => store.manifests.referrers(name, subject, [], { limit: 99, bytes: 1e6 })),
     ),

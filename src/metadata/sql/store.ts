@@ -1,16 +1,26 @@
 import type { Vault } from '../../auth/vault.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { AccountFacts } from '../account-facts.ts'
+import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
+import { createAccountFacts } from './account-facts.ts'
 import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
+import { createHistory } from './history.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 
-export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; vault: Vault }
+export type SqlStore = MetadataStore & {
+  volume: VolumeFacts
+  uploadStates: UploadStates
+  vault: Vault
+  accounts: AccountFacts
+  history: HistoryFacts
+}
 
 interface Deps {
   reads: ReturnType<typeof createReads>
@@ -19,7 +29,7 @@ interface Deps {
   run: Run
   clock: { now(): Date }
   findManifest: MetadataStore['manifests']['find']
-  /** Called when this changed, before whoever changed it is told: for what is kept in memory. */
+  /** Called when this was changed without an event: for what is kept in memory. */
   forget(repository: string, digest: Digest | undefined, tags: string[]): void
   close(): Promise<void>
 }
@@ -42,27 +52,14 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     },
     manifests: {
       find: findManifest,
-      async push(push, actor) {
-        const outcome = await run('pushManifest', push, { at: now(), actor })
-        forget(push.repository, push.manifest.digest, push.tags)
-        return outcome
-      },
-      async delete(repository, digest, actor) {
-        const tags = await run('deleteManifest', repository, digest, { at: now(), actor })
-        forget(repository, digest, tags ?? [])
-        return tags
-      },
+      push: (push, actor) => run('pushManifest', push, { at: now(), actor }),
+      delete: (repository, digest, actor) => run('deleteManifest', repository, digest, { at: now(), actor }),
       referrers: async (repository, subject, artifactTypes, page) =>
         read(reads.referrers(repository, subject, artifactTypes, page)),
     },
     tags: {
       list: async (repository, page) => read(reads.tags(repository, page)),
-      async delete(repository, tag, actor) {
-        const removed = await run('deleteTag', repository, tag, { at: now(), actor })
-        forget(repository, undefined, [tag])
-        return removed
-      },
-      history: async (repository, tag) => read(reads.history(repository, tag)),
+      delete: (repository, tag, actor) => run('deleteTag', repository, tag, { at: now(), actor }),
     },
     uploads: {
       create: (upload) => run('createUpload', upload, now()),
@@ -87,7 +84,9 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
       release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
+    history: createHistory({ read }),
     uploadStates: createUploadStates({ read, run, now }),
+    accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
     close,
   }

@@ -14,9 +14,12 @@ export function makeFolder(folder: string): void {
   }
 }
 
-/** Holds the folder for this process; the operating system lets go of it when the process ends, however it ends. @throws Error when another has it */
-export function lockFolder(folder: string): DatabaseSync {
-  const lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
+/**
+ * Holds the folder for this process; the operating system lets go of it when the process ends, however it ends.
+ * @throws Error when another has it, and goes on having it for `waitMs`
+ */
+export function lockFolder(folder: string, waitMs = 0): DatabaseSync {
+  const lock = new DatabaseSync(join(folder, 'lock'), { timeout: waitMs })
   try {
     lock.exec('pragma journal_mode = memory; begin exclusive')
     return lock

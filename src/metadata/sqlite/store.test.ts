@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { it } from 'node:test'
 import { testMetadataStore } from '../contract.ts'
+import type { Run } from '../sql/commands.ts'
 import { migrationsFrom } from '../sql/schema.ts'
 import { words } from './dialect.ts'
+import { createSqliteReader } from './reader.ts'
 import { createSqliteStore } from './store.ts'
 
 testMetadataStore('SQLite', async (clock) => {
@@ -14,6 +16,21 @@ testMetadataStore('SQLite', async (clock) => {
   let store = createSqliteStore({ folder, clock })
   const reopen = async () => (await store.close(), (store = createSqliteStore({ folder, clock })))
   return { store, reopen, dispose: async () => (await store.close(), rm(folder, { recursive: true })) }
+})
+
+testMetadataStore('SQLite read by another process', async (clock) => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  let writer = createSqliteStore({ folder, clock })
+  const open = () =>
+    createSqliteReader({ folder, clock, run: ((...command) => writer.run(...command)) as Run, term: () => 1 })
+  let store = open()
+  const close = async () => (await store.close(), writer.close())
+  const reopen = async () => {
+    await close()
+    writer = createSqliteStore({ folder, clock })
+    return (store = open())
+  }
+  return { store, reopen, dispose: async () => (await close(), rm(folder, { recursive: true })) }
 })
 
 it('knows the last event of an older database that forgot it', async () => {

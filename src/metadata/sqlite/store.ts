@@ -1,15 +1,14 @@
 import { existsSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { Digest } from '../../oci/digest.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
-import type { MetadataStore, StoredManifest } from '../../registry/ports/metadata.ts'
-import { createReads, manifestOf } from '../sql/reads.ts'
+import type { Run } from '../sql/commands.ts'
+import { createReads } from '../sql/reads.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
 import { createSqlStore, type SqlStore } from '../sql/store.ts'
-import { createByteCache } from '../byte-cache.ts'
 import { createExecute, dialect, migrate } from './dialect.ts'
 import { lockFolder, makeFolder, syncFolder } from './folder.ts'
+import { createMemory } from './memory.ts'
 import { openWithReserve } from './reserve.ts'
 import { createWriter } from './writer.ts'
 
@@ -23,47 +22,34 @@ interface SqliteOptions {
   onCommit?: ((seconds: number) => void) | undefined
   /** Begins with an empty database and keeps the one that is there under another name. */
   anew?: boolean
+  /** How long to wait for another process to let go of the folder; not at all by default. */
+  lockWaitMs?: number | undefined
 }
 
-const manifestCacheBytes = 16 << 20
-const tagCacheBytes = 4 << 20
 /**
  * Facts in SQLite: one thread writes (`writer.ts`), this one reads. Because no other process writes, manifests and tags may be
- * kept in memory; what a write changed is dropped before the write is acknowledged.
+ * kept in memory; what a write changed is dropped before the write is acknowledged. `run` is for commands of other processes,
+ * which read by `reader.ts`.
  * @throws when another process holds the folder
  */
-export function createSqliteStore(options: SqliteOptions): SqlStore {
-  const { folder, clock, onEvents, onCommit, anew } = options
+export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run } {
+  const { folder, clock, onEvents, onCommit, anew, lockWaitMs } = options
   makeFolder(folder)
-  const lock = lockFolder(folder)
+  const lock = lockFolder(folder, lockWaitMs)
   const path = join(folder, 'holdfast.db')
   if (anew) putAside(path, clock.now())
   const database = openWithReserve(folder, () => openDatabase(path))
   for (const name of [folder, dirname(folder), dirname(dirname(folder))]) syncFolder(name) // the store's own names
-  const writer = createWriter(path, (events) => onEvents?.(events), onCommit)
   const execute = createExecute(database)
   const read = <Result>(steps: Steps<Result>) => takeSteps(steps, execute)
   const reads = createReads(dialect)
-  const cachedManifests = createByteCache<StoredManifest>(manifestCacheBytes)
-  const cachedTags = createByteCache<Digest>(tagCacheBytes)
-
-  const findManifest: MetadataStore['manifests']['find'] = async (repository, reference) => {
-    const tag = 'tag' in reference ? reference.tag : undefined
-    const known = 'tag' in reference ? cachedTags.get(`${repository}:${reference.tag}`) : reference.digest
-    const cached = known && cachedManifests.get(`${repository}:${known}`)
-    if (cached) return cached
-    const row = read(reads.manifest(repository, reference, ''))
-    if (!row) return undefined
-    const manifest = manifestOf(row, repository)
-    cachedManifests.set(`${repository}:${manifest.digest}`, manifest, manifest.content.length + 500)
-    if (tag !== undefined) cachedTags.set(`${repository}:${tag}`, manifest.digest, 500)
-    return manifest
+  const memory = createMemory((repository, reference) => read(reads.manifest(repository, reference, '')))
+  const committed = (events: RegistryEvent[]) => {
+    memory.forgetChanged(events)
+    onEvents?.(events)
   }
-
-  function forget(repository: string, digest: Digest | undefined, tags: string[]): void {
-    if (digest) cachedManifests.delete(`${repository}:${digest}`)
-    for (const tag of tags) cachedTags.delete(`${repository}:${tag}`)
-  }
+  const writer = createWriter(path, committed, onCommit)
+  const { run } = writer
 
   async function close(): Promise<void> {
     await writer.close()
@@ -71,7 +57,8 @@ export function createSqliteStore(options: SqliteOptions): SqlStore {
     lock.close()
   }
 
-  return createSqlStore({ reads, read, run: writer.run, clock, findManifest, forget, close })
+  const findManifest = async (...asked: Parameters<typeof memory.find>) => memory.find(...asked)
+  return { ...createSqlStore({ reads, read, run, clock, findManifest, forget: memory.forget, close }), run }
 }
 
 function openDatabase(path: string): DatabaseSync {

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import type { Configuration } from '../config/configuration.ts'
+import { type Address, bind } from '../listen/bind.ts'
+import type { Log } from '../platform/log.ts'
+import { createSessions } from '../platform/sessions.ts'
+import { createBalancer, type Taker } from './balancer.ts'
+import type { Calls } from './calls.ts'
+import { createSeat } from './seat.ts'
+import type { Left } from './start.ts'
+
+interface SupervisorOptions {
+  configuration: Configuration
+  /** How many processes serve. */
+  count: number
+  /** The program, and the command of it that joins. */
+  program: string[]
+  log: Log
+}
+
+/** How long a process may take to answer a question of another one. */
+const answerMs = 2000
+/** How much longer than clients a process may take to end. */
+const endMs = 10_000
+
+export interface Supervisor {
+  /** Resolves with the address once there is somebody to serve. @throws Error when it cannot listen; `false` when the first process could not start */
+  listen(): Promise<Address | undefined>
+  /** Stops accepting; the processes answer what is in flight and end, the one that writes last. */
+  close(graceMs?: number): Promise<void>
+  /** Ends all at once. */
+  kill(): void
+}
+
+/**
+ * Accepts connections and hands them to the processes that serve them, which it starts again when they die. It keeps what must
+ * outlive them, who writes to which upload, and nothing else of the registry. When it dies itself they end at once.
+ */
+export function createSupervisor({ configuration, count, program, log }: SupervisorOptions): Supervisor {
+  const { address, drainMs } = configuration.http
+  const folder = privateFolder(configuration.storage.root)
+  const node = randomUUID()
+  const writerPath = configuration.databaseUrl === undefined ? join(folder, 'writer.sock') : undefined
+  const sessions = createSessions()
+  const told = new Map<string, unknown>()
+  const balancer = createBalancer()
+  const server = createServer({ pauseOnConnect: true }, balancer.give)
+  const seats = Array.from({ length: count }, (_, index) => seatAt(index))
+  let runs: Promise<boolean>[] = []
+
+  function seatAt(index: number) {
+    let taker: Taker | undefined
+    return createSeat({
+      program,
+      start: { configuration, index, node, writerPath },
+      log,
+      began(calls) {
+        for (const [topic, value] of told) calls.call('heard', [topic, value]).catch(() => {})
+        taker = (socket: Socket) => calls.call('take', [], socket)
+        balancer.add(taker)
+        if (index === 0) firstBegan.resolve(true)
+      },
+      serve: () => serve(index, () => taker && balancer.remove(taker)),
+    })
+  }
+  const firstBegan = Promise.withResolvers<boolean>()
+
+  /** What a process asks for, and what to do when it is gone. */
+  function serve(index: number, gone: () => void) {
+    const entered = new Set<string>()
+    const others = () => seats.flatMap((seat, other) => (other === index ? [] : (seat.present() ?? [])))
+    return {
+      handlers: {
+        async enter(id: string) {
+          const session = await sessions.enter(id)
+          if (session) entered.add(id)
+          return session && { offset: session.hashed?.offset ?? 0, digest: session.hashed?.digest() }
+        },
+        async leave(id: string, left: Left | undefined) {
+          entered.delete(id)
+          const { offset = 0, digest } = left ?? {}
+          await sessions.leave(id, digest ? { hashed: { offset, digest: () => digest } } : {})
+        },
+        tell(topic: string, value: unknown) {
+          told.set(topic, value)
+          for (const other of others()) other.call('heard', [topic, value]).catch(() => {})
+        },
+        ask: (topic: string) => Promise.all(others().map((other) => answerOf(other, topic))),
+      },
+      ended() {
+        gone()
+        for (const id of entered) void sessions.leave(id, {})
+      },
+    }
+  }
+
+  return {
+    async listen() {
+      // The first makes what the others need; whoever is on the wire by then is served by it.
+      runs = [seats[0]!.run(true)]
+      void runs[0]!.then((could) => could || firstBegan.resolve(false))
+      if (!(await firstBegan.promise)) return undefined
+      const bound = await bind(server, address)
+      runs.push(...seats.slice(1).map((seat) => seat.run(false)))
+      return bound
+    },
+    async close(graceMs = drainMs) {
+      server.close()
+      await Promise.race([balancer.settle(), setTimeout(answerMs, undefined, { ref: false })])
+      for (const seat of seats) seat.stop()
+      const late = globalThis.setTimeout(() => seats.slice(1).forEach((seat) => seat.kill()), graceMs + endMs)
+      await Promise.all(runs.slice(1))
+      clearTimeout(late)
+      seats[0]!
+        .present()
+        ?.call('othersEnded')
+        .catch(() => {})
+      await runs[0]
+      rmSync(folder, { recursive: true, force: true })
+    },
+    kill() {
+      for (const seat of seats) seat.kill()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A folder for nobody else, in memory or on a disk of the machine if there is one to write to: sockets lie badly on some volumes. */
+function privateFolder(root: string): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'holdfast-'))
+  } catch {
+    const own = join(root, 'holdfast/processes') // a container whose own files are read-only
+    rmSync(own, { recursive: true, force: true })
+    mkdirSync(join(root, 'holdfast'), { recursive: true })
+    mkdirSync(own, { mode: 0o700 })
+    return own
+  }
+}
+
+/** What a process answers; undefined when it does not. */
+async function answerOf(process: Calls, topic: string): Promise<unknown> {
+  const late = setTimeout(answerMs, undefined, { ref: false })
+  return Promise.race([process.call('asked', [topic]).catch(() => undefined), late])
+}
