@@ -42,7 +42,7 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
     },
     asked: (topic: string) => answers.get(topic)?.(),
   }
-  const calls = createCalls((message) => process.send?.(message), handlers)
+  const calls = createCalls((message) => process.send?.(message, undefined, {}, () => {}), handlers)
   process.on('message', (message, handle) => calls.take(message as Message, handle))
 
   function createMember({ index, node, writerPath }: Start): Member {
