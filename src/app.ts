@@ -8,7 +8,7 @@ import { createFeatures, type Feature } from './features/index.ts'
 import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
 import { reply, route } from './http/types.ts'
-import { createAddressing } from './listen/addressing.ts'
+import { createAddressing, createBase } from './listen/addressing.ts'
 import type { Address } from './listen/bind.ts'
 import { createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
@@ -84,9 +84,16 @@ export async function createApp(options: AppOptions): Promise<App> {
     throw error
   })
   const { metadata } = volume
-  const features: ReturnType<typeof createFeatures> = createFeatures(
-    { configuration, storage, metadata, log, clock },
-    { stopping: stopping.signal, metrics, siblings, writeAccess },
+  const features: Feature[] = await createFeatures(
+    { configuration, storage, metadata, vault: store.vault, log, clock },
+    {
+      stopping: stopping.signal,
+      metrics,
+      siblings,
+      writeAccess,
+      access: () => access,
+      baseOf: createBase(configuration.http),
+    },
   )
   const access = createAccess(features)
   const registry = createRegistry({
@@ -165,7 +172,9 @@ function createSurface({ options, registry, features, access, isFirst }: Surface
   const watchdog = createWatchdog(options.pace)
   const onError = (error: unknown, message: IncomingMessage) => log.error('request.failed', failureOf(error, message))
   const handle = createHttpServer({
-    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])],
+    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])].map((one) =>
+      features.reduce((wrapped, feature) => feature.wrap?.(wrapped) ?? wrapped, one),
+    ),
     gates: features.flatMap((feature) => feature.gates ?? []),
     access,
     observers: features.flatMap((feature) => feature.observers ?? []),
@@ -232,7 +241,7 @@ const lookMs = 1000
 
 interface Following {
   volume: Volume
-  features: ReturnType<typeof createFeatures>
+  features: Feature[]
   owner: ReturnType<typeof createOwner> | undefined
   log: Log
 }

@@ -18,7 +18,7 @@ const allowed: Record<string, string[]> = {
     'src/metadata/upload-states.ts',
     'src/platform/http.ts',
   ],
-  'src/metadata/': ['src/oci/', 'src/http/types.ts', 'src/registry/ports/'],
+  'src/metadata/': ['src/oci/', 'src/auth/', 'src/http/types.ts', 'src/registry/ports/'],
   'src/platform/': ['src/oci/', 'src/registry/ports/'],
   'src/config/': ['src/platform/'],
   'src/listen/': ['src/platform/', 'src/config/'],

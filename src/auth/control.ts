@@ -1,6 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { OciError } from '../oci/errors.ts'
-import type { Access, Authenticator, Authorizer, Challenger, Grant, Principal, Verdict } from './types.ts'
+import { isEmptyBasic, readBearer } from './basic.ts'
+import { covers } from './grants.ts'
+import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenProblem, Verdict } from './types.ts'
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
@@ -12,50 +14,76 @@ interface Deps {
 
 /** Who calls, and may they: asked of every request before its handler. */
 export function createAccessControl({ authenticators, authorizer, challenger }: Deps) {
+  /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when nobody takes them */
+  async function identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
+    for (const { authenticate } of authenticators) {
+      const principal = await authenticate(headers, address)
+      if (principal) return principal
+    }
+    const { authorization } = headers
+    if (authorization === undefined || isEmptyBasic(authorization)) return undefined
+    throw new OciError('UNAUTHORIZED')
+  }
+
   async function decide(principal: Principal, access: Access): Promise<Verdict> {
     if (!principal.granted) return authorizer.decide(principal, access)
     if (access.name === 'api') return 'allowed' // any token that is valid opens the API itself
     return principal.granted.some((grant) => covers(grant, access)) ? 'allowed' : 'denied'
   }
 
+  /** Who sent the request, once it is clear that they may have what it needs. @throws OciError UNAUTHORIZED with a challenge, DENIED, NAME_UNKNOWN */
+  async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
+    const hasToken = readBearer(message.headers.authorization) !== undefined
+    try {
+      request.principal = (await identify(message.headers, request.principal.address)) ?? request.principal
+    } catch (error) {
+      if (!(error instanceof OciError) || error.code !== 'UNAUTHORIZED') throw error
+      throw unauthorized(message, needed, hasToken ? 'invalid_token' : undefined, error)
+    }
+    const { principal } = request
+    for (const access of needed) {
+      const verdict = await decide(principal, access)
+      if (verdict === 'allowed') continue
+      if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
+      if (principal.kind === 'anonymous') throw unauthorized(message, needed)
+      // What the caller may not know about must look like what is not there.
+      throw new OciError(verdict === 'hidden' && access.action === 'pull' ? 'NAME_UNKNOWN' : 'DENIED')
+    }
+  }
+
+  function unauthorized(
+    message: IncomingMessage,
+    needed: Access[],
+    problem?: TokenProblem,
+    cause?: OciError,
+  ): OciError {
+    const asked = needed.filter(({ name }) => name !== 'api')
+    const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+    return new OciError('UNAUTHORIZED', {
+      ...(cause && { message: cause.message, cause }),
+      detail: [asked.length > 0 ? detail : null],
+      headers: { ...cause?.headers, 'WWW-Authenticate': challenger.challenge(needed, message, problem) },
+    })
+  }
+
   return {
-    /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when they are wrong */
-    async identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
-      for (const { authenticate } of authenticators) {
-        const principal = await authenticate(headers, address)
-        if (principal) return principal
-      }
-      return undefined
-    },
-
-    /** @throws OciError UNAUTHORIZED with a challenge, DENIED, or NAME_UNKNOWN of what the caller may not know about */
-    async expect(principal: Principal, needed: Access[], headers: IncomingHttpHeaders): Promise<void> {
-      for (const access of needed) {
-        const verdict = await decide(principal, access)
-        if (verdict === 'allowed') continue
-        if (principal.granted || principal.kind === 'anonymous') throw unauthorized(principal, needed, headers)
-        throw new OciError(verdict === 'hidden' && access.action === 'pull' ? 'NAME_UNKNOWN' : 'DENIED')
-      }
-    },
-
+    admit,
+    identify,
     async allows(principal: Principal, access: Access): Promise<boolean> {
       return (await decide(principal, access)) === 'allowed'
     },
+    /** A text that changes with the principal's credentials; undefined once those are void. */
+    async standing(principal: Principal): Promise<string | undefined> {
+      const all = await Promise.all(authenticators.map((one) => one.standing?.(principal)))
+      return all.some((text) => text !== undefined) ? JSON.stringify(all) : undefined
+    },
+    /** Whom another issuer's token stands for, which is then used up. @throws OciError UNAUTHORIZED */
+    async exchange(token: string, address: string): Promise<Principal> {
+      for (const { exchange } of authenticators) {
+        const principal = await exchange?.(token, address)
+        if (principal) return principal
+      }
+      throw new OciError('UNAUTHORIZED', { message: 'nobody here trusts the issuer of this token' })
+    },
   }
-
-  function unauthorized({ granted }: Principal, needed: Access[], headers: IncomingHttpHeaders): OciError {
-    const asked = needed.filter(({ name }) => name !== 'api')
-    const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
-    const challenge = challenger.challenge(needed, headers, granted && 'insufficient_scope')
-    return new OciError('UNAUTHORIZED', {
-      detail: [asked.length > 0 ? detail : null],
-      headers: { 'WWW-Authenticate': challenge },
-    })
-  }
-}
-
-/** Whether a token's grant is about this. */
-function covers({ type, name, actions }: Grant, access: Access): boolean {
-  if (type !== access.type || name !== access.name) return false
-  return actions.includes(access.action) || actions.includes('*')
 }

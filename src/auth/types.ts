@@ -1,14 +1,20 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 
 /** What a bearer token says that its holder may do. */
 export interface Grant {
   type: string
+  /** Of repositories also a pattern: `*` stands for any letters but a slash, `**` for any at all. */
   name: string
   actions: readonly string[]
 }
 
 /** Who calls. With `granted` that alone decides: whoever issued the token has asked the authorizer. */
-export type Principal = { address: string; granted?: readonly Grant[] } & (
+export type Principal = {
+  address: string
+  granted?: readonly Grant[]
+  /** Milliseconds since 1970: no token issued for it may last longer. */
+  until?: number
+} & (
   | { kind: 'anonymous' }
   /** `token` is the id of the access token it signed in with, which may allow less than its owner may do. */
   | { kind: 'user' | 'robot'; name: string; token?: string }
@@ -21,9 +27,20 @@ export type Access =
   /** The API itself: where sign-in exists, clients learn from its refusal how to. */
   | { type: 'registry'; name: 'api'; action: 'pull' }
 
-/** Reads one kind of credentials: undefined when the headers hold none of its kind; throws UNAUTHORIZED when they are wrong. */
+/** Reads one kind of credentials. */
 export interface Authenticator {
+  /** Undefined when the headers hold none of its kind. @throws OciError UNAUTHORIZED when they are wrong, without a challenge */
   authenticate(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined>
+  /**
+   * A text that changes with the credentials of a principal of its own; undefined of others, and once those are void. What was
+   * issued for the principal ends with it.
+   */
+  standing?(principal: Principal): Promise<string | undefined>
+  /**
+   * Takes another issuer's token once (RFC 8693) and gives whom it stands for; undefined when it is none that it knows.
+   * @throws OciError UNAUTHORIZED
+   */
+  exchange?(token: string, address: string): Promise<Principal | undefined>
 }
 
 /** `hidden`: refused to who may not even know that it exists. */
@@ -34,8 +51,11 @@ export interface Authorizer {
   decide(principal: Principal, access: Access): Promise<Verdict>
 }
 
-/** Asks for credentials; `problem` is what is wrong with a bearer token that was sent (RFC 6750 3.1). */
+/** What is wrong with a bearer token that was sent (RFC 6750 3.1). */
+export type TokenProblem = 'invalid_token' | 'insufficient_scope'
+
+/** Asks for credentials. */
 export interface Challenger {
-  /** The `WWW-Authenticate` header. */
-  challenge(needed: Access[], headers: IncomingHttpHeaders, problem?: 'invalid_token' | 'insufficient_scope'): string
+  /** The `WWW-Authenticate` header; `needed` is empty where nothing is needed, but the credentials that came are wrong. */
+  challenge(needed: Access[], message: IncomingMessage, problem?: TokenProblem): string
 }

@@ -34,6 +34,12 @@ export interface Configuration {
   /** The URL of a PostgreSQL database that holds the facts; undefined: SQLite in the folder of the images. */
   databaseUrl: string | undefined
   auth: AuthConfiguration | undefined
+  /** The token service; undefined: off. */
+  tokens: TokensConfiguration | undefined
+  workloadIdentity: WorkloadIdentityRule[]
+  rateLimits: RateLimitsConfiguration
+  /** Networks that are not public and may be asked nevertheless. */
+  outgoing: { allow: string[] }
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -164,6 +170,55 @@ export type AuthConfiguration =
   | { kind: 'htpasswd'; realm: string; path: string }
   /** registry:2's own toy: any `Authorization` header passes. */
   | { kind: 'silly'; realm: string; service: string }
+  /** registry:2's `auth.token`: tokens of another issuer. */
+  | OutsideTokensConfiguration
+
+export interface OutsideTokensConfiguration {
+  kind: 'token'
+  realm: string
+  service: string
+  issuer: string
+  /** Files: certificates (PEM), and keys as JWKS. */
+  certificates: string | undefined
+  jwks: string | undefined
+  /** Undefined: all that are sound. */
+  algorithms: string[] | undefined
+  /** Clients fetch tokens at this path under the name they call us by, instead of `realm`. */
+  redirectPath: string | undefined
+}
+
+export interface TokensConfiguration {
+  /** Undefined: our own `/token`. */
+  realm: string | undefined
+  service: string
+  issuer: string
+  /** Other registries that tokens are issued for. */
+  services: string[]
+  lifeMs: number
+  /** Whether `docker login` is given a refresh token. */
+  offline: boolean
+}
+
+/** Whom a token of another issuer stands for. */
+export interface WorkloadIdentityRule {
+  name: string
+  issuer: string
+  audiences: string[]
+  /** The file with the issuer's keys; undefined: they are fetched. */
+  jwks: string | undefined
+  /** All must hold, each by one of its values, which may be patterns. */
+  conditions: { claim: string; values: string[] }[]
+  robot: string | undefined
+  /** None: what the robot may. */
+  grants: { repository: string; actions: ('pull' | 'push' | 'delete')[] }[]
+  lifeMs: number
+}
+
+/** Undefined: any number. */
+export interface RateLimitsConfiguration {
+  pulls: { anonymous: number | undefined; signedIn: number | undefined; windowMs: number; exempt: string[] }
+  failedLogins: { address: number | undefined; windowMs: number }
+}
 
 export interface HealthConfiguration {
   storage: { enabled: boolean; intervalMs: number; threshold: number }
@@ -223,6 +278,13 @@ export function defaultConfiguration(): Configuration {
     },
     databaseUrl: undefined,
     auth: undefined,
+    tokens: undefined,
+    workloadIdentity: [],
+    rateLimits: {
+      pulls: { anonymous: undefined, signedIn: undefined, windowMs: 6 * hour, exempt: [] },
+      failedLogins: { address: undefined, windowMs: 10 * minute },
+    },
+    outgoing: { allow: [] },
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

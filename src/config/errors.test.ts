@@ -90,9 +90,76 @@ const refused: [text: string, error: string][] = [
   ['auth: {silly: {realm: x}}', '2: auth.silly.service is missing: expected a text'],
   ['auth: {htpasswd: {path: /x}, none: {}}', '2: auth is htpasswd and none: expected exactly one of them'],
   [
-    'auth: {token: {realm: x}}',
-    '2: auth.token needs sign-in by tokens, which this version does not have yet; it does not start with this key',
+    'auth: {token: {issuer: i, service: s, rootcertbundle: /c}}',
+    '2: auth.token.realm is missing: expected the URL where clients fetch tokens',
   ],
+  [
+    'auth: {token: {realm: r, service: s, rootcertbundle: /c}}',
+    '2: auth.token.issuer is missing: expected who issues the tokens: their iss',
+  ],
+  [
+    'auth: {token: {realm: r, issuer: i, service: s}}',
+    '2: auth.token.rootcertbundle is missing: expected a file of certificates, or auth.token.jwks',
+  ],
+  [
+    'auth: {token: {realm: r, issuer: i, service: s, jwks: /j, signingalgorithms: [HS256]}}',
+    '2: auth.token.signingalgorithms leaves no algorithm: expected one such as ES256 or RS256',
+  ],
+  [
+    'auth: {token: {realm: r, issuer: i, service: s, jwks: /j, signingalgorithms: [none]}}',
+    '2: auth.token.signingalgorithms.0 is "none": expected EdDSA, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, HS256, HS384 or HS512',
+  ],
+  [
+    "auth: {token: {realm: 'a\"b', issuer: i, service: s, jwks: /j}}",
+    '2: auth.token has a realm or service with quotes or line ends: expected plain ones',
+  ],
+  ['holdfast: {tokens: {enabled: true}}', '2: holdfast.tokens.enabled needs users: expected auth.htpasswd as well'],
+  ...[
+    ['expiration: 59s', 'expiration is not between 60s and 1h: clients take less than 60s for 60s'],
+    ['expiration: 61m', 'expiration is not between 60s and 1h: clients take less than 60s for 60s'],
+    ['service: "a,b"', 'service has quotes, blanks or commas: expected a plain name'],
+    ['realm: "https://a.test/x,y"', 'realm has quotes, blanks or commas: expected a plain URL'],
+    ['realm: /token', 'realm is "/token": expected a URL such as https://example.com/path'],
+  ].map(([given, error]): [string, string] => [
+    `auth: {htpasswd: {path: /h}}\nholdfast: {tokens: {enabled: true, ${given}}}`,
+    `3: holdfast.tokens.${error}`,
+  ]),
+  ...[
+    ['{issuer: "https://i.test", claims: {sub: s}, robot: r}', '.name is missing: expected a name, such as deploy'],
+    ['{name: n, claims: {sub: s}, robot: r}', '.issuer is missing: expected the URL of who issues the tokens'],
+    [
+      '{name: n, issuer: "http://i.test", claims: {sub: s}, robot: r}',
+      '.issuer is not https: expected https://, or http:// on this machine',
+    ],
+    [
+      '{name: n, issuer: "https://i.test", claims: {repository: s}, robot: r}',
+      '.claims.sub is missing: expected sub or a claim that ends in _id, for names can be given to others',
+    ],
+    [
+      '{name: n, issuer: "https://i.test", claims: {sub: "*"}, robot: r}',
+      '.claims.sub fits everything: expected more than *',
+    ],
+    [
+      '{name: n, issuer: "https://i.test", claims: {sub: s}}',
+      '.robot is missing: expected as whom the job acts, or grants',
+    ],
+    [
+      '{name: n, issuer: "https://i.test", claims: {sub: s}, grants: [{repository: a}]}',
+      '.grants.0.actions is missing: expected pull, push or delete',
+    ],
+    [
+      '{name: n, issuer: "https://i.test", claims: {sub: s}, robot: r, expiration: 2h}',
+      '.expiration is not between 60s and 1h',
+    ],
+  ].map(([rule, error]): [string, string] => [
+    `auth: {htpasswd: {path: /h}}\nholdfast: {workloadidentity: [${rule!.replace('{', '{audience: a, ')}]}`,
+    `3: holdfast.workloadidentity.0${error}`,
+  ]),
+  [
+    'http: {host: ""}\nauth: {htpasswd: {path: /h}}\nholdfast: {workloadidentity: [{name: n, issuer: "https://i.test", claims: {sub: s}, robot: r}]}',
+    '4: holdfast.workloadidentity.0.audience is missing: expected for whom the tokens are issued, such as the URL of this registry',
+  ],
+  ['holdfast: {ratelimits: {pulls: {window: 25h}}}', '2: holdfast.ratelimits.pulls.window is not between 1s and 24h'],
   [
     'proxy: {remoteurl: "https://hub.test", password: p}',
     '2: proxy.remoteurl needs the pull-through cache, which this version does not have yet; it does not start with this key',
@@ -130,6 +197,10 @@ const refused: [text: string, error: string][] = [
 ]
 
 const warned: [text: string, warning: string][] = [
+  [
+    'auth: {token: {realm: r, issuer: i, service: s, jwks: /j, signingalgorithms: [ES256, HS256]}}',
+    '2: auth.token.signingalgorithms names HS algorithms, which are passed over: they take public keys for secrets',
+  ],
   ['log: {levle: info}', '2: there is no key log.levle; did you mean log.level?'],
   ['Log: {level: info}', '2: there is no key Log; did you mean log?'],
   ['nonsense: 1', '2: there is no key nonsense'],
@@ -238,7 +309,7 @@ describe('a configuration that cannot be used', () => {
     })
 
   it('never shows a secret', async () => {
-    const text = `http: {secret: [hush]}\nnotifications: {endpoints: [{url: hush, headers: {Authorization: {a: hush}}}]}\nauth: {token: {secret: hush}}`
+    const text = `http: {secret: [hush]}\nnotifications: {endpoints: [{url: hush, headers: {Authorization: {a: hush}}}]}\nauth: {token: {secret: hush, realm: r, issuer: i, service: s, jwks: /j}}`
     const errors = await errorsOf(text)
     assert.equal(errors.length, 4)
     for (const broken of [

@@ -185,6 +185,55 @@ const rows: [text: string, pick: (configuration: Configuration) => unknown, expe
   ],
 
   ['holdfast: {http: {trustedproxies: [10.0.0.0/8, "::1"]}}', ({ http }) => http.trustedProxies, ['10.0.0.0/8', '::1']],
+  [
+    'auth: {token: {realm: r, issuer: i, service: my registry, rootcertbundle: /c, signingalgorithms: [ES256]}}',
+    ({ auth }) => auth,
+    {
+      kind: 'token',
+      realm: 'r',
+      service: 'my registry',
+      issuer: 'i',
+      certificates: '/c',
+      jwks: undefined,
+      algorithms: ['ES256'],
+      redirectPath: undefined,
+    },
+  ],
+  [
+    'auth: {token: {issuer: i, service: s, jwks: /j, autoredirect: true, autoredirectpath: sign/in}}',
+    ({ auth }) => auth?.kind === 'token' && [auth.jwks, auth.algorithms, auth.redirectPath],
+    ['/j', undefined, '/sign/in'],
+  ],
+  ['auth: {htpasswd: {path: /h}}', ({ tokens, workloadIdentity }) => [tokens, workloadIdentity], [undefined, []]],
+  [
+    'auth: {htpasswd: {path: /h}}\nholdfast: {tokens: {enabled: true, services: [a, b], offline: true}}',
+    ({ tokens }) => tokens,
+    { realm: undefined, service: 'holdfast', issuer: 'holdfast', services: ['a', 'b'], lifeMs: 300_000, offline: true },
+  ],
+  [
+    'http: {host: "https://r.test"}\nauth: {htpasswd: {path: /h}}\nholdfast: {workloadidentity: [{name: n, issuer: "https://i.test", claims: {repository_id: 5, ref: [a, b]}, grants: [{repository: "a/*", actions: [pull]}]}]}',
+    ({ workloadIdentity }) => workloadIdentity,
+    [
+      {
+        name: 'n',
+        issuer: 'https://i.test',
+        audiences: ['https://r.test'],
+        jwks: undefined,
+        conditions: [
+          { claim: 'repository_id', values: ['5'] },
+          { claim: 'ref', values: ['a', 'b'] },
+        ],
+        robot: undefined,
+        grants: [{ repository: 'a/*', actions: ['pull'] }],
+        lifeMs: 3_600_000,
+      },
+    ],
+  ],
+  [
+    'holdfast: {ratelimits: {pulls: {anonymous: 100, exempt: [ci]}}}',
+    ({ rateLimits }) => rateLimits.pulls,
+    { anonymous: 100, signedIn: undefined, windowMs: 21_600_000, exempt: ['ci'] },
+  ],
   ['holdfast: {storage: {followtree: no}}', ({ storage }) => storage.followTree, false],
   ['holdfast: {notifications: {version: v1}}', ({ notifications }) => notifications.version, 'v1'],
 ]

@@ -28,7 +28,7 @@ holdfast config schema > schema.json       # for editors
 - **Unknown keys** are warned about, with the nearest name. In \`storage\`, \`auth\` and \`holdfast\` they are errors, because to
   go on without them would be unsafe.
 - **Not there yet.** A key of a capability that comes later is named at the start. Where to go on without it would be unsafe
-  (sign-in by tokens, the pull-through cache) Holdfast does not start.
+  (the pull-through cache) Holdfast does not start.
 - **Errors** are said all at once, each with file and line; nothing is started.
 `
 

@@ -91,7 +91,7 @@ describe('the file to start from', () => {
     const inTls = (line: string) =>
       /^#- +(tls|certificate|key|clientcas|clientauth|minimumtls|cipher|letsenc)/.test(line)
     const isSafe = (line: string) =>
-      !/^#-( *)(inmemory|auth|htpasswd|realm|path|silly|service|none|letsencrypt|cachefile|email|hosts|directoryurl)/.test(
+      !/^#-( *)(inmemory|auth|htpasswd|realm|path|silly|service|none|token:|issuer|rootcertbundle|jwks|signingalgorithms|autoredirect|letsencrypt|cachefile|email|hosts|directoryurl)/.test(
         line,
       )
     const { s3, azure, gcs } = keys.fields.storage.fields

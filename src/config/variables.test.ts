@@ -238,8 +238,8 @@ describe('a variable', () => {
     [{ REGISTRY_STORAGE: 's3' }, 'REGISTRY_STORAGE: storage.s3.bucket is missing: expected the name of a bucket'],
     [{ REGISTRY_STORAGE_S3_BUCKET: 'b' }, 'REGISTRY_STORAGE_S3_BUCKET: storage.s3.region is missing'],
     [{ REGISTRY_STORAGE: 'gcs' }, 'REGISTRY_STORAGE: storage.gcs.bucket is missing'],
-    [{ REGISTRY_AUTH: 'token' }, 'REGISTRY_AUTH: auth.token needs sign-in by tokens'],
-    [{ REGISTRY_AUTH_TOKEN_REALM: 'x' }, 'auth.token needs'],
+    [{ REGISTRY_AUTH: 'token' }, 'REGISTRY_AUTH: auth.token.issuer is missing: expected who issues the tokens'],
+    [{ REGISTRY_AUTH_TOKEN_REALM: 'x' }, 'auth.token.service is missing'],
     [
       { REGISTRY_PROXY_REMOTEURL: 'https://hub.test' },
       'REGISTRY_PROXY_REMOTEURL: proxy.remoteurl needs the pull-through cache',

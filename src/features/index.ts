@@ -13,10 +13,19 @@ import { uploadPurge } from './upload-purge/index.ts'
 
 export type { Feature } from './feature.ts'
 
-/** The features there are; gates, guards and observers are asked in this order. */
-export function createFeatures(platform: Platform, serving: Serving): Feature[] {
+/** The features there are; gates, guards, observers and authenticators are asked in this order. Some are loaded only when they are on. */
+export async function createFeatures(platform: Platform, serving: Serving): Promise<Feature[]> {
+  const on = platform.configuration
   return [
     health(platform, serving),
+    ...(limitsRates(on.rateLimits) ? [(await import('./rate-limits/index.ts')).rateLimits(platform)] : []),
+    ...(on.tokens ? [(await import('./tokens/index.ts')).tokens(platform, serving, on.tokens)] : []),
+    ...(on.auth?.kind === 'token'
+      ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
+      : []),
+    ...(on.workloadIdentity.length > 0
+      ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
+      : []),
     htpasswd(platform),
     silly(platform),
     maintenance(platform),
@@ -28,4 +37,8 @@ export function createFeatures(platform: Platform, serving: Serving): Feature[] 
     metrics(platform, serving),
     accessLog(platform, serving),
   ]
+}
+
+function limitsRates({ pulls, failedLogins }: Platform['configuration']['rateLimits']): boolean {
+  return [pulls.anonymous, pulls.signedIn, failedLogins.address].some((limit) => limit !== undefined)
 }

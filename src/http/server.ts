@@ -57,10 +57,8 @@ export function createHttpServer(options: HttpServerOptions): Handle {
         request.params = found.params
         for (const observer of observers) observer.started?.(route)
         for (const gate of gates) gate(request)
-        if (access)
-          request.principal = (await access.identify(request.headers, request.principal.address)) ?? request.principal
         const needed = route.access(request) // asked in any case: it also checks the names in the path
-        if (access) await access.expect(request.principal, needed, request.headers)
+        if (access) await access.admit(request, message, needed)
         answered = await route.handle(request)
       } catch (error) {
         answered = replyOf(toOciError(error, (cause) => report(cause, message)))

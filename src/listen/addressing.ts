@@ -19,28 +19,16 @@ export function createAddressing(http: HttpConfiguration) {
   const added = Object.entries(more).flatMap(([name, values]) => values.map((value) => checked(name, value)))
   const absolute = origin !== undefined || !relativeUrls
   if (prefix === '/' && !absolute && added.length === 0 && trustedProxies.length === 0) return undefined
-  const isTrusted = trustOf(trustedProxies)
+  const forwardedOf = createForwarded(trustedProxies)
+  const baseOf = createBase(http)
   const outside = prefix.slice(0, -1)
 
-  function forwardedOf(message: IncomingMessage): Forwarded {
-    const { remoteAddress } = message.socket
-    return remoteAddress !== undefined && isTrusted(remoteAddress) ? readForwarded(message, isTrusted) : {}
-  }
-
-  function baseOf(message: IncomingMessage): string {
-    if (origin !== undefined) return origin
-    const { proto, host } = forwardedOf(message)
-    const scheme = proto ?? ('encrypted' in message.socket && message.socket.encrypted ? 'https' : 'http')
-    const name = host ?? message.headers.host ?? ''
-    return isHost(name) ? `${scheme}://${name}` : '' // relative rather than something a client was made to say
-  }
-
   function urlsOf(message: IncomingMessage, headers: string[]): string[] {
-    const base = absolute ? baseOf(message) : ''
+    const base = absolute ? baseOf(message) : outside
     const changed = [...headers]
     for (let i = 0; i < changed.length; i += 2) {
-      if (changed[i] === 'Location') changed[i + 1] = `${base}${outside}${changed[i + 1]}`
-      if (changed[i] === 'Link') changed[i + 1] = `<${base}${outside}${changed[i + 1]!.slice(1)}`
+      if (changed[i] === 'Location') changed[i + 1] = `${base}${changed[i + 1]}`
+      if (changed[i] === 'Link') changed[i + 1] = `<${base}${changed[i + 1]!.slice(1)}`
     }
     return changed
   }
@@ -55,7 +43,7 @@ export function createAddressing(http: HttpConfiguration) {
     /** The target without the prefix; without it there is nothing below `/v2/`. */
     target(target: string): string {
       if (outside === '') return target
-      if (target.startsWith(`${prefix}v2`)) return target.slice(outside.length)
+      if (target.startsWith(prefix)) return target.slice(outside.length)
       return target.startsWith('/v2') ? '/not-below-the-prefix' : target
     },
     client(message: IncomingMessage): string {
@@ -66,6 +54,34 @@ export function createAddressing(http: HttpConfiguration) {
       const own = located ? urlsOf(message, headers) : headers
       return added.length > 0 && path.startsWith('/v2') ? withAdded(own) : own
     },
+  }
+}
+
+/**
+ * What stands before the paths of a registry, as whoever sent the request calls it: `https://registry.example.com`, with the
+ * prefix. Only the prefix where that is not to be known: relative rather than something a client was made to say.
+ */
+export function createBase({
+  prefix,
+  origin,
+  trustedProxies,
+}: HttpConfiguration): (message: IncomingMessage) => string {
+  const forwardedOf = createForwarded(trustedProxies)
+  const outside = prefix.slice(0, -1)
+  return (message) => {
+    if (origin !== undefined) return `${origin}${outside}`
+    const { proto, host } = forwardedOf(message)
+    const scheme = proto ?? ('encrypted' in message.socket && message.socket.encrypted ? 'https' : 'http')
+    const name = host ?? message.headers.host ?? ''
+    return isHost(name) ? `${scheme}://${name}${outside}` : outside
+  }
+}
+
+function createForwarded(trustedProxies: string[]): (message: IncomingMessage) => Forwarded {
+  const isTrusted = trustOf(trustedProxies)
+  return (message) => {
+    const { remoteAddress } = message.socket
+    return remoteAddress !== undefined && isTrusted(remoteAddress) ? readForwarded(message, isTrusted) : {}
   }
 }
 

@@ -4,6 +4,7 @@ import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testUploadStates } from './contract/upload-states.ts'
+import { testVault } from './contract/vault.ts'
 import { testVolume } from './contract/volume.ts'
 
 /**
@@ -32,5 +33,6 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)
+    testVault(tools)
   })
 }

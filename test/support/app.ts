@@ -17,15 +17,25 @@ export interface TestApp extends App {
   accessed(): string
 }
 
+interface Options {
+  folder?: string
+  clock?: { now(): Date }
+  pace?: Partial<Pace>
+  /** Done when it is clear where everything lies, before anything starts. */
+  prepare?(): Promise<void>
+}
+
 /** The real parts in this process, configured by the test and ended after it. */
 export async function useApp(
   change: (configuration: Configuration, folder: string) => void = () => {},
-  options: { folder?: string; clock?: { now(): Date }; pace?: Partial<Pace> } = {},
+  options: Options = {},
 ): Promise<TestApp> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'holdfast-app-')))
   let [logged, accessed] = ['', '']
+  const configuration = configurationFor(join(folder, 'data'), (changed) => change(changed, folder))
+  await options.prepare?.()
   const app = await createApp({
-    configuration: configurationFor(join(folder, 'data'), (configuration) => change(configuration, folder)),
+    configuration,
     log: createLog('debug', (line) => (logged += line), { now: () => new Date() }),
     ...(options.clock && { clock: options.clock }),
     ...(options.pace && { pace: options.pace }),

@@ -18,7 +18,7 @@ export interface OtherRegistry {
 /** A folder, or the driver with its parameters as it stands in the file. */
 type Where = string | { driver: string }
 
-async function configure(where: Where, port: number): Promise<string> {
+async function configure(where: Where, port: number, more = ''): Promise<string> {
   const file = join(await mkdtemp(join(tmpdir(), 'other-registry-')), 'config.yml')
   const maintenance = '{uploadpurging: {enabled: false}}'
   const driver = typeof where === 'string' ? `filesystem: {rootdirectory: ${where}}` : where.driver
@@ -28,16 +28,17 @@ async function configure(where: Where, port: number): Promise<string> {
 log: {level: error, accesslog: {disabled: true}}
 storage: {${driver}, redirect: {disable: true}, delete: {enabled: true}, maintenance: ${maintenance}}
 http: {addr: "127.0.0.1:${port}"}
+${more}
 `,
   )
   return file
 }
 
-/** Starts another registry on a folder or an object store and waits for its first answer. */
-export async function startOther(program: OtherProgram, where: Where): Promise<OtherRegistry> {
+/** Starts another registry on a folder or an object store, with `more` in its file, and waits for its first answer. */
+export async function startOther(program: OtherProgram, where: Where, more?: string): Promise<OtherRegistry> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const config = await configure(where, port)
+  const config = await configure(where, port, more)
   const [command, ...args] = [...tethered, program, 'serve', config]
   // Its S3 driver cannot take certificates from there.
   const env = { ...process.env, OTEL_TRACES_EXPORTER: 'none', AWS_CA_BUNDLE: undefined }
@@ -65,7 +66,7 @@ export async function collectGarbage(program: OtherProgram, data: string, ...opt
 
 async function answers(url: string): Promise<boolean> {
   return fetch(`${url}/v2/`).then(
-    (reply) => reply.ok,
+    ({ ok, status }) => ok || status === 401,
     () => false,
   )
 }

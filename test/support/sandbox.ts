@@ -27,14 +27,16 @@ export interface Sandbox {
   digest(repository: string, reference: string): Promise<string>
   /** Something to do before the folder goes, such as ending a daemon; the last one added is the first one done. */
   defer(work: () => Promise<unknown>): void
-  /** Ends and removes everything. @throws Error when the server logged a warning or an error: no client here gives reason to */
+  /** Ends and removes everything. @throws Error when the server logged a warning or an error: no client here gives reason to but by a wrong password */
   dispose(): Promise<void>
 }
 
-/** Starts a registry and makes the folder. Everything is gone after `dispose`. */
-export async function createSandbox(): Promise<Sandbox> {
+/** Starts a registry, with these variables, and makes the folder. Everything is gone after `dispose`. */
+export async function createSandbox(
+  settings: (folder: string) => Record<string, string> = () => ({}),
+): Promise<Sandbox> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-client-'))
-  const registry = await startRegistry({ data: join(folder, 'registry'), under: tethered })
+  const registry = await startRegistry({ data: join(folder, 'registry'), under: tethered, env: settings(folder) })
   const deferred: (() => Promise<unknown>)[] = []
   const env = await privateEnvironment(folder)
   let markers = 0
@@ -75,7 +77,7 @@ export async function createSandbox(): Promise<Sandbox> {
       await registry.dispose()
       await unmountBelow(folder)
       await rm(folder, { recursive: true, force: true })
-      const complaints = registry.errors().match(/^\S+ (?:warn|error) .*$/gm)
+      const complaints = registry.errors().match(/^\S+ (?:warn|error) +(?! *login\.failed).*$/gm)
       if (complaints) throw new Error(`The server complained:\n${complaints.join('\n')}`)
     },
   }

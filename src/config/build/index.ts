@@ -1,9 +1,10 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { AuthConfiguration, Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
+import type { Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
+import { buildAuth, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
 import { type Build, createBuild, withoutGaps, withoutUndefined } from './tools.ts'
@@ -43,6 +44,10 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     },
     databaseUrl: holdfast.database.url,
     auth: buildAuth(build),
+    tokens: buildTokens(build),
+    workloadIdentity: buildWorkloadIdentity(build),
+    rateLimits: buildRateLimits(build),
+    outgoing: buildOutgoing(build),
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,
@@ -54,17 +59,6 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     lists: { catalogMax: values.catalog.maxentries, tagsMax: values.tags.maxtags },
     validation: buildValidation(build),
   }
-}
-
-function buildAuth({ reading, missing }: Build): AuthConfiguration | undefined {
-  const { htpasswd, silly } = reading.values.auth
-  if (htpasswd) {
-    if (!htpasswd.path) missing('auth.htpasswd.path', 'the path of the file with the passwords')
-    return { kind: 'htpasswd', realm: htpasswd.realm, path: resolve(htpasswd.path ?? '') }
-  }
-  if (!silly) return undefined
-  for (const name of ['realm', 'service'] as const) if (!silly[name]) missing(`auth.silly.${name}`, 'a text')
-  return { kind: 'silly', realm: silly.realm ?? '', service: silly.service ?? '' }
 }
 
 function buildHealth({ reading, missing }: Build): HealthConfiguration {

@@ -13,6 +13,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
+import { outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
 
@@ -120,6 +121,10 @@ const holdfast = section(
       },
       { strict: true },
     ),
+    tokens,
+    workloadidentity: workloadIdentity,
+    ratelimits: rateLimits,
+    outgoing,
     notifications: section(
       'How others are told.',
       {

@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
+import { type Basic, readBasic } from '../../auth/basic.ts'
 import type { Authenticator, Authorizer } from '../../auth/types.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { Feature, Platform } from '../feature.ts'
@@ -29,29 +30,30 @@ export function htpasswd({ configuration, log, clock }: Platform): Feature {
   const verified = new Map<string, Verified>()
   const verifying = new Map<string, Promise<Verified>>()
 
-  const refused = () => new OciError('UNAUTHORIZED', { headers: { 'WWW-Authenticate': challenge } })
-
   const authenticator: Authenticator = {
     async authenticate({ authorization }, address) {
-      if (authorization === undefined) return undefined
+      const basic = readBasic(authorization)
+      if (!basic) return undefined
       const known = await users.current()
       // Not an Hmac object, which costs more than all the rest of a request; nobody sees the result, so nothing can be appended.
-      const mac = hash('sha256', key + authorization, 'base64')
+      const mac = hash('sha256', `${key}${basic.name}:${basic.password}`, 'base64')
       const before = verified.get(mac)
       const { name } =
-        before?.users === known && before.until > clock.now().getTime()
-          ? before
-          : await verifyOnce(mac, authorization, known)
-      if (name === undefined) throw refused()
+        before?.users === known && before.until > clock.now().getTime() ? before : await verifyOnce(mac, basic, known)
+      if (name === undefined) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
       return { kind: 'user', name, address }
+    },
+    async standing(principal) {
+      const line = principal.kind === 'user' ? (await users.current()).get(principal.name) : undefined
+      return line && hash('sha256', line, 'base64') // a hash of a password is nobody else's business
     },
   }
 
   /** Clients open several connections at once: one comparison serves them all. */
-  function verifyOnce(mac: string, authorization: string, known: Verified['users']): Promise<Verified> {
+  function verifyOnce(mac: string, basic: Basic, known: Verified['users']): Promise<Verified> {
     const begun = verifying.get(mac)
     if (begun) return begun
-    const work = verify(authorization, known)
+    const work = verify(basic, known)
       .then((result) => {
         if (result.name !== undefined) remember(mac, result)
         return result
@@ -61,8 +63,7 @@ export function htpasswd({ configuration, log, clock }: Platform): Feature {
     return work
   }
 
-  async function verify(authorization: string, known: Verified['users']): Promise<Verified> {
-    const { name, password } = readBasic(authorization)
+  async function verify({ name, password }: Basic, known: Verified['users']): Promise<Verified> {
     const hash = known.get(name)
     // For a name that nobody has the work is the same, so that the time it takes does not tell names.
     const compared = hash ?? known.values().next().value
@@ -75,14 +76,6 @@ export function htpasswd({ configuration, log, clock }: Platform): Feature {
   function remember(mac: string, result: Verified): void {
     if (verified.size >= maxRemembered) verified.delete(verified.keys().next().value!)
     verified.set(mac, result)
-  }
-
-  function readBasic(authorization: string): { name: string; password: string } {
-    const [, encoded] = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization) ?? []
-    const text = Buffer.from(encoded ?? '', 'base64').toString()
-    const colon = text.indexOf(':')
-    if (colon < 1) throw refused()
-    return { name: text.slice(0, colon), password: text.slice(colon + 1) }
   }
 
   const authorizer: Authorizer = {

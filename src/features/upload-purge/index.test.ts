@@ -25,7 +25,7 @@ let logged = ''
 const log = createLog('info', (line) => (logged += line), clock)
 const configuration = defaultConfiguration()
 const { uploadPurge: settings } = configuration.storage
-const [job] = uploadPurge({ configuration, storage, metadata, clock, log }).jobs!
+const [job] = uploadPurge({ configuration, storage, metadata, vault: metadata.vault, clock, log }).jobs!
 
 async function receive(id: string): Promise<void> {
   await storage.append(uploadPath(id), 0, Readable.from([Buffer.from('bytes')]), () => undefined)
@@ -82,7 +82,9 @@ describe('the upload purge', () => {
     time += 8 * day
     const uploads = { ...settings, dryRun: true }
     const dry = { ...configuration, storage: { ...configuration.storage, uploadPurge: uploads } }
-    await uploadPurge({ configuration: dry, storage, metadata, clock, log }).jobs![0]!.run(new AbortController().signal)
+    await uploadPurge({ configuration: dry, storage, metadata, vault: metadata.vault, clock, log }).jobs![0]!.run(
+      new AbortController().signal,
+    )
     assert.match(logged, /upload.would-be-purged upload=dry/)
     assert.ok(await metadata.uploads.find('dry'))
     assert.ok(await isThere('dry'))
@@ -95,6 +97,7 @@ describe('the upload purge', () => {
         configuration: { ...configuration, storage: storageSettings },
         storage,
         metadata,
+        vault: metadata.vault,
         clock,
         log,
       }).jobs!

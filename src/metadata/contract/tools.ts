@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Vault } from '../../auth/vault.ts'
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
@@ -7,7 +8,7 @@ import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 
 /** A store with all that is asked of one. */
-type Store = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates }
+type Store = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; vault: Vault }
 
 export interface Created {
   store: Store

@@ -70,6 +70,12 @@ export const tables: Table[] = [
     key: ['path'],
     page: large,
   },
+  {
+    name: 'vault',
+    columns: { kind: text, id: text, ends_at: integer, text },
+    key: ['kind', 'id'],
+    page: small,
+  },
   { name: 'identity', columns: { id: text }, key: ['id'], page: small },
   { name: 'event', columns: { sequence: integer, at: integer, body: text }, key: ['sequence'], page: small },
   { name: 'cursor', columns: { name: text, sequence: integer, moved_at: integer }, key: ['name'], page: small },

@@ -5,6 +5,7 @@ import type { Dialect } from './dialect.ts'
 import { hold, link, refer, tag } from './fact-writer.ts'
 import { sql, type Steps } from './statement.ts'
 import { uploadStateCommands } from './upload-states.ts'
+import { vaultCommands } from './vault.ts'
 import { createVolumeCommands } from './volume-commands.ts'
 
 export type Commands = ReturnType<typeof createCommands>
@@ -69,6 +70,7 @@ export function createCommands(dialect: Dialect) {
   return {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
+    ...vaultCommands,
 
     *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<void> {
       const { repository, digest, size, upload } = blob

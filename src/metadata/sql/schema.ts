@@ -126,6 +126,17 @@ const migrations: ((words: Words) => string)[] = [
   `,
   // One row: by it a volume knows whose it is.
   ({ text, keyedTable }) => `create table identity (id ${text} primary key) ${keyedTable};`,
+  ({ text, integer, keyedTable }) => `
+  -- what sign-in keeps: keys, refresh tokens (their hashes), what may be used only once
+  create table vault (
+    kind ${text} not null,
+    id ${text} not null,
+    ends_at ${integer},
+    text ${text} not null,
+    primary key (kind, id)
+  ) ${keyedTable};
+  create index vault_end on vault (ends_at);
+  `,
 ]
 
 export const schemaVersion = migrations.length

@@ -1,3 +1,4 @@
+import type { Vault } from '../../auth/vault.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { UploadStates } from '../upload-states.ts'
@@ -6,9 +7,10 @@ import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
 import { createUploadStates } from './upload-states.ts'
+import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 
-export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates }
+export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; vault: Vault }
 
 interface Deps {
   reads: ReturnType<typeof createReads>
@@ -74,6 +76,7 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     uploadStates: createUploadStates({ read, run, now }),
+    vault: createVault({ read, run, now }),
     close,
   }
 }

@@ -1,0 +1,22 @@
+/**
+ * What sign-in keeps where all nodes find it: small texts by kind and id, such as keys, refresh tokens and what may be used only
+ * once. Each ends at a moment, or never.
+ */
+export interface Vault {
+  /** Undefined also when it has ended. */
+  get(kind: string, id: string): Promise<VaultEntry | undefined>
+  /** All of a kind that have not ended, in order of id. */
+  list(kind: string): Promise<({ id: string } & VaultEntry)[]>
+  /** Adds an entry unless one of this id is there; of many at once one is told true. */
+  add(kind: string, id: string, entry: VaultEntry): Promise<boolean>
+  /** Lets an entry that is there end at another moment. */
+  extend(kind: string, id: string, endsAt: Date | undefined): Promise<void>
+  delete(kind: string, id: string): Promise<void>
+  /** Removes what has ended. */
+  sweep(): Promise<void>
+}
+
+export interface VaultEntry {
+  text: string
+  endsAt: Date | undefined
+}

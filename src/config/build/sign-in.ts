@@ -1,0 +1,150 @@
+import { resolve } from 'node:path'
+import type {
+  AuthConfiguration,
+  Configuration,
+  RateLimitsConfiguration,
+  TokensConfiguration,
+  WorkloadIdentityRule,
+} from '../configuration.ts'
+import { type Build, withoutUndefined } from './tools.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+
+/** `auth`: who may come in. */
+export function buildAuth(build: Build): AuthConfiguration | undefined {
+  const { reading, missing } = build
+  const { htpasswd, silly, token } = reading.values.auth
+  if (htpasswd) {
+    if (!htpasswd.path) missing('auth.htpasswd.path', 'the path of the file with the passwords')
+    return { kind: 'htpasswd', realm: htpasswd.realm, path: resolve(htpasswd.path ?? '') }
+  }
+  if (token) return buildOutside(build, token)
+  if (!silly) return undefined
+  for (const name of ['realm', 'service'] as const) if (!silly[name]) missing(`auth.silly.${name}`, 'a text')
+  return { kind: 'silly', realm: silly.realm ?? '', service: silly.service ?? '' }
+}
+
+type Token = NonNullable<Build['reading']['values']['auth']['token']>
+
+/** registry:2's and registry:3's `auth.token`. */
+function buildOutside({ missing, warn, error }: Build, token: Token): AuthConfiguration {
+  const { realm, service, issuer, rootcertbundle, jwks, signingalgorithms, autoredirect, autoredirectpath } = token
+  if (!realm && !autoredirect) missing('auth.token.realm', 'the URL where clients fetch tokens')
+  if (!issuer) missing('auth.token.issuer', 'who issues the tokens: their iss')
+  if (!service) missing('auth.token.service', 'what this registry is called in tokens: their aud')
+  if (!rootcertbundle && !jwks) missing('auth.token.rootcertbundle', 'a file of certificates, or auth.token.jwks')
+  if (/["\\\r\n]/.test(`${realm ?? ''}${service ?? ''}`))
+    error('auth.token', 'has a realm or service with quotes or line ends: expected plain ones')
+  const given = withoutUndefined(signingalgorithms)
+  const algorithms = given.filter((name) => !name.startsWith('HS'))
+  if (algorithms.length < given.length)
+    warn(
+      'auth.token.signingalgorithms',
+      'names HS algorithms, which are passed over: they take public keys for secrets',
+    )
+  if (given.length > 0 && algorithms.length === 0)
+    error('auth.token.signingalgorithms', 'leaves no algorithm: expected one such as ES256 or RS256')
+  return {
+    kind: 'token',
+    realm: realm ?? '',
+    service: service ?? '',
+    issuer: issuer ?? '',
+    certificates: rootcertbundle && resolve(rootcertbundle),
+    jwks: jwks && resolve(jwks),
+    algorithms: algorithms.length > 0 ? algorithms : undefined,
+    redirectPath: autoredirect ? `/${autoredirectpath.replace(/^\/+/, '')}` : undefined,
+  }
+}
+
+/** `holdfast.tokens`: undefined where the token service is off. */
+export function buildTokens({ reading, error }: Build): TokensConfiguration | undefined {
+  const { enabled, realm, service, issuer, services, expiration, offline } = reading.values.holdfast.tokens
+  if (!enabled) return undefined
+  if (!reading.values.auth.htpasswd) error('holdfast.tokens.enabled', 'needs users: expected auth.htpasswd as well')
+  if (/["\\\s,]/.test(service)) error('holdfast.tokens.service', 'has quotes, blanks or commas: expected a plain name')
+  if (realm && /["\\\s,]/.test(realm))
+    error('holdfast.tokens.realm', 'has quotes, blanks or commas: expected a plain URL')
+  if (expiration < minute || expiration > hour)
+    error('holdfast.tokens.expiration', 'is not between 60s and 1h: clients take less than 60s for 60s')
+  return { realm, service, issuer, services: withoutUndefined(services), lifeMs: expiration, offline }
+}
+
+type Rule = Build['reading']['values']['holdfast']['workloadidentity'][number]
+
+/** `holdfast.workloadidentity` */
+export function buildWorkloadIdentity(build: Build): WorkloadIdentityRule[] {
+  const { reading, error } = build
+  const { values } = reading
+  const rules = values.holdfast.workloadidentity.map((rule, index) =>
+    buildRule(build, `holdfast.workloadidentity.${index}`, rule),
+  )
+  for (const [index, { issuer, jwks }] of rules.entries())
+    if (rules.some((other) => other.issuer === issuer && other.jwks !== jwks))
+      error(`holdfast.workloadidentity.${index}.jwks`, 'is not the same in all rules of its issuer')
+  if (rules.length > 0 && !values.auth.htpasswd)
+    error('holdfast.workloadidentity', 'needs others who sign in: expected auth.htpasswd as well')
+  return rules
+}
+
+function buildRule({ reading, error, missing }: Build, at: string, rule: Rule): WorkloadIdentityRule {
+  const { name, issuer, audience, jwks, claims, robot, grants, expiration } = rule
+  if (!name) missing(`${at}.name`, 'a name, such as deploy')
+  if (!issuer) missing(`${at}.issuer`, 'the URL of who issues the tokens')
+  else if (!isSafe(issuer)) error(`${at}.issuer`, 'is not https: expected https://, or http:// on this machine')
+  const host = reading.values.http.host
+  const audiences = audience.length > 0 ? withoutUndefined(audience) : host ? [host] : []
+  if (audiences.length === 0)
+    missing(`${at}.audience`, 'for whom the tokens are issued, such as the URL of this registry')
+  const conditions = Object.entries(claims).map(([claim, values]) => ({ claim, values: withoutUndefined(values) }))
+  if (!conditions.some(({ claim, values }) => (claim === 'sub' || claim.endsWith('_id')) && values.length > 0))
+    missing(`${at}.claims.sub`, 'sub or a claim that ends in _id, for names can be given to others')
+  for (const { claim, values } of conditions) {
+    if (values.length === 0) error(`${at}.claims.${claim}`, 'is empty: expected a value')
+    if (values.some((value) => /^\**$/.test(value)))
+      error(`${at}.claims.${claim}`, 'fits everything: expected more than *')
+  }
+  if (expiration < minute || expiration > hour) error(`${at}.expiration`, 'is not between 60s and 1h')
+  if (!robot && grants.length === 0) missing(`${at}.robot`, 'as whom the job acts, or grants')
+  return {
+    name: name ?? '',
+    issuer: issuer ?? '',
+    audiences,
+    jwks: jwks && resolve(jwks),
+    conditions,
+    robot,
+    grants: grants.map(({ repository, actions }, index) => {
+      if (!repository) missing(`${at}.grants.${index}.repository`, 'the name of a repository, or a pattern')
+      if (actions.length === 0) missing(`${at}.grants.${index}.actions`, 'pull, push or delete')
+      return { repository: repository ?? '', actions: withoutUndefined(actions) }
+    }),
+    lifeMs: expiration,
+  }
+}
+
+/** Whether nobody on the way could put keys of their own in the place of the issuer's. */
+function isSafe(issuer: string): boolean {
+  const { protocol, hostname } = new URL(issuer)
+  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+}
+
+/** `holdfast.ratelimits` */
+export function buildRateLimits({ reading, error }: Build): RateLimitsConfiguration {
+  const { pulls, failedlogins } = reading.values.holdfast.ratelimits
+  for (const [name, { window }] of Object.entries({ pulls, failedlogins }))
+    if (window < 1000 || window > 24 * hour) error(`holdfast.ratelimits.${name}.window`, 'is not between 1s and 24h')
+  return {
+    pulls: {
+      anonymous: pulls.anonymous || undefined,
+      signedIn: pulls.signedin || undefined,
+      windowMs: pulls.window,
+      exempt: withoutUndefined(pulls.exempt),
+    },
+    failedLogins: { address: failedlogins.address || undefined, windowMs: failedlogins.window },
+  }
+}
+
+/** `holdfast.outgoing` */
+export function buildOutgoing({ reading }: Build): Configuration['outgoing'] {
+  return { allow: withoutUndefined(reading.values.holdfast.outgoing.allow) }
+}

@@ -1,0 +1,100 @@
+import { booleanKind, durationKind, integerKind, networkKind, textKind, urlKind, wordKind } from '../kinds.ts'
+import { dictionary, key, list, section } from '../nodes.ts'
+
+/** `holdfast.tokens` */
+export const tokens = section(
+  'The token service: clients sign in once and go on with tokens that last minutes.',
+  {
+    enabled: key(booleanKind, 'Whether clients are told to fetch tokens; needs users, as of `auth.htpasswd`.', {
+      default: 'false',
+    }),
+    realm: key(urlKind, "Where clients fetch tokens; this registry's own `/token` under the name it is called by."),
+    service: key(textKind, 'What this registry is called in tokens.', { default: 'holdfast' }),
+    issuer: key(textKind, 'Who issues them, for other registries that accept them.', { default: 'holdfast' }),
+    services: list(
+      'Other registries that accept them, by the `service` of their `auth.token`.',
+      key(textKind, 'A service.'),
+    ),
+    expiration: key(durationKind, 'How long a token lasts: from 60s to 1h.', { default: '5m' }),
+    offline: key(
+      booleanKind,
+      'Whether `docker login` is given a refresh token, which it keeps instead of the password; not every reader of its file knows them.',
+      { default: 'false' },
+    ),
+  },
+  { strict: true },
+)
+
+/** `holdfast.workloadidentity` */
+export const workloadIdentity = list(
+  'Jobs that sign in with what their platform says of them, such as GitHub Actions, GitLab CI or Kubernetes.',
+  section(
+    'What a token must say, and what its bearer may do then.',
+    {
+      name: key(textKind, 'What the rule is called, and its jobs where `robot` is not set.'),
+      issuer: key(urlKind, 'Who issues the tokens: their `iss`, exactly.'),
+      audience: list('For whom they are issued: one of these; `http.host` by default.', key(textKind, 'An `aud`.')),
+      jwks: key(textKind, "A file with the issuer's keys (JWKS); without it they are fetched from the issuer."),
+      claims: dictionary(
+        'What the token must say. One of them must be `sub` or a claim that ends in `_id`: names can be given to others.',
+        list('One of these.', key(textKind, 'A value; `*` stands for any letters.')),
+      ),
+      robot: key(textKind, 'As whom the job acts.'),
+      grants: list(
+        'What it may do, and nothing else; without them what `robot` may.',
+        section(
+          'A grant.',
+          {
+            repository: key(textKind, 'A name; `*` stands for any letters but a slash, `**` for any.'),
+            actions: list('What it may do there.', key(wordKind(['pull', 'push', 'delete']), 'An action.')),
+          },
+          { strict: true },
+        ),
+      ),
+      expiration: key(durationKind, 'How long what it is given in exchange lasts: 1h at most.', { default: '1h' }),
+    },
+    { strict: true },
+  ),
+)
+
+/** `holdfast.outgoing` */
+export const outgoing = section(
+  'Whom the registry itself may ask.',
+  {
+    allow: list(
+      'Networks that are not public and may be asked nevertheless, such as 10.0.0.0/8 for issuers in the cluster.',
+      key(networkKind, 'An address or a network.'),
+    ),
+  },
+  { strict: true },
+)
+
+/** `holdfast.ratelimits` */
+export const rateLimits = section(
+  'How much is too much.',
+  {
+    pulls: section(
+      'Pulls of manifests, as Docker Hub counts them; each node counts for itself.',
+      {
+        anonymous: key(integerKind(0), 'How many an address may do without signing in; 0: any number.', {
+          default: '0',
+        }),
+        signedin: key(integerKind(0), 'How many a user or robot may do; 0: any number.', { default: '0' }),
+        window: key(durationKind, 'In how long.', { default: '6h' }),
+        exempt: list('Users and robots who may always.', key(textKind, 'A name.')),
+      },
+      { strict: true },
+    ),
+    failedlogins: section(
+      'Wrong passwords and tokens.',
+      {
+        address: key(integerKind(0), 'How many may come from an address before it must wait; 0: any number.', {
+          default: '0',
+        }),
+        window: key(durationKind, 'In how long.', { default: '10m' }),
+      },
+      { strict: true },
+    ),
+  },
+  { strict: true },
+)

@@ -1,0 +1,48 @@
+import { isEmptyBasic, readBasic } from '../../auth/basic.ts'
+import type { Gate, HttpRequest, Observer } from '../../http/types.ts'
+import { OciError } from '../../oci/errors.ts'
+import type { Log } from '../../platform/log.ts'
+import { createWindows } from './windows.ts'
+import { sourceOf } from './pulls.ts'
+
+interface Deps {
+  limit: number
+  windowMs: number
+  clock: { now(): Date }
+  log: Log
+}
+
+/**
+ * Lets an address wait that came with too many wrong passwords, wherever it tried them. Some clients try each twice. Bearers of tokens go on,
+ * also from there.
+ */
+export function createFailedLogins({ limit, windowMs, clock, log }: Deps): { gate: Gate; observer: Observer } {
+  const windows = createWindows({ limit, windowMs, clock })
+  const nameOf = ({ principal: { address } }: HttpRequest) => sourceOf({ kind: 'anonymous', address })
+
+  return {
+    gate(request) {
+      if (!signsIn(request)) return
+      const { remaining, resetSeconds } = windows.usage(nameOf(request))
+      if (remaining > 0) return
+      throw new OciError('TOOMANYREQUESTS', {
+        message: `too many wrong passwords from this address: try again in ${Math.ceil(resetSeconds / 60)} minutes`,
+        headers: { 'Retry-After': String(resetSeconds) },
+      })
+    },
+    observer: {
+      answered({ request, status }) {
+        if (status !== 401 || !signsIn(request)) return
+        const name = nameOf(request)
+        windows.add(name)
+        if (windows.usage(name).remaining === 0) log.warn('logins.limited', { address: name, failed: limit })
+      },
+    },
+  }
+}
+
+/** Whether the request brings a password: in its header, or in a form. */
+function signsIn({ method, path, headers: { authorization } }: HttpRequest): boolean {
+  if (authorization !== undefined) return !isEmptyBasic(authorization) && readBasic(authorization) !== undefined
+  return method === 'POST' && path.endsWith('/token')
+}
