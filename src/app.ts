@@ -2,16 +2,18 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { uptime } from 'node:os'
+import { apiRoute } from './api/index.ts'
 import { type AccessControl, createAccessControl } from './auth/control.ts'
+import type { Vault } from './auth/vault.ts'
 import type { Configuration } from './config/configuration.ts'
 import { createFeatures, type Feature } from './features/index.ts'
-import { answerBrokenRequest } from './http/refusal.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
 import { reply, route } from './http/types.ts'
 import { createAddressing, createBase } from './listen/addressing.ts'
 import type { Address } from './listen/bind.ts'
 import { createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
+import { answerBrokenRequest } from './platform/broken-request.ts'
 import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import type { Log } from './platform/log.ts'
@@ -85,7 +87,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const { metadata } = volume
   const features: Feature[] = await createFeatures(
-    { configuration, storage, metadata, vault: store.vault, log, clock },
+    { configuration, storage, metadata, vault: store.vault, accounts: store.accounts, log, clock },
     {
       stopping: stopping.signal,
       metrics,
@@ -106,7 +108,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     ids: { upload: randomUUID },
     onPull: features.find((feature) => feature.onPull)?.onPull,
   })
-  const surface = createSurface({ options, registry, features, access, isFirst: siblings.isFirst })
+  const { vault } = store
+  const surface = createSurface({ options, registry, features, access, vault, isFirst: siblings.isFirst })
   // Alone, a node is always the same one: what it held when it crashed is still its own.
   const node = isShared ? member.node : 'alone'
   const upkeep = siblings.isFirst ? createUpkeep({ features, volume, owner, node, isShared, log }) : undefined
@@ -156,11 +159,12 @@ interface SurfaceParts {
   registry: ReturnType<typeof createRegistry>
   features: Feature[]
   access: AccessControl | undefined
+  vault: Vault
   isFirst: boolean
 }
 
 /** What clients reach: the registry's listener, and that for debugging. */
-function createSurface({ options, registry, features, access, isFirst }: SurfaceParts) {
+function createSurface({ options, registry, features, access, vault, isFirst }: SurfaceParts) {
   const { log, clock = systemClock } = options
   const { http } = options.configuration
   const probe = route(
@@ -169,11 +173,18 @@ function createSurface({ options, registry, features, access, isFirst }: Surface
     () => [],
     async () => reply(200, { 'Cache-Control': 'no-cache' }),
   ) // balancers probe it
+  const api = apiRoute({
+    load: async () => (await Promise.all(features.map((feature) => feature.api?.() ?? []))).flat(),
+    access: () => access,
+    vault,
+    clock,
+    onError: (error, requestId) => log.error('request.failed', { requestId, error: textOf(error) }),
+  })
   const watchdog = createWatchdog(options.pace)
   const onError = (error: unknown, message: IncomingMessage) => log.error('request.failed', failureOf(error, message))
   const handle = createHttpServer({
-    routes: [...registryRoutes(registry), probe, ...features.flatMap((feature) => feature.routes ?? [])].map((one) =>
-      features.reduce((wrapped, feature) => feature.wrap?.(wrapped) ?? wrapped, one),
+    routes: [...registryRoutes(registry), probe, api, ...features.flatMap((feature) => feature.routes ?? [])].map(
+      (one) => features.reduce((wrapped, feature) => feature.wrap?.(wrapped) ?? wrapped, one),
     ),
     gates: features.flatMap((feature) => feature.gates ?? []),
     access,
@@ -291,9 +302,11 @@ function failureOf(error: unknown, message: IncomingMessage): Record<string, unk
     'http.request.method': message.method,
     'http.request.uri': message.url,
     'http.request.remoteaddr': message.socket.remoteAddress,
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    error: textOf(error),
   }
 }
+
+const textOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error))
 
 const quick = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 

@@ -6,20 +6,46 @@ const usage = `Usage: holdfast COMMAND
   reindex [CONFIG]      make the database of a volume anew from its files
   db COMMAND            back up the database, restore it, or move it to another one
   keys rewrap [CONFIG]  change the key that blobs are encrypted with
+  admin user COMMAND    make and change users in the database itself
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
+
+  setup HOST CODE       make the first administrator of a registry
+  login HOST            sign in to a registry, and docker with it
+  logout HOST           sign out
+  whoami                who you are there
+  token COMMAND         access tokens, yours or a robot's
+  org, member, team     organizations and who belongs to them
+  robot COMMAND         robots of an organization
+  repo COMMAND          repositories: who sees them, who may do what
+  audit COMMAND         who did what
+  api METHOD PATH       ask the management API itself
+
   --version             print the version
 `
 
 /** The commands, loaded when they are asked for: `serve` shall not pay for the others. */
 const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   serve: () => import('./commands/serve.ts'),
-  member: () => import('./commands/member.ts'), // a process of `serve`, not for people
+  process: () => import('./commands/process.ts'), // one of several of `serve`, not for people
   config: () => import('./commands/config.ts'),
   fsck: () => import('./commands/fsck.ts'),
   reindex: () => import('./commands/reindex.ts'),
   db: () => import('./commands/db.ts'),
   keys: () => import('./commands/keys.ts'),
+  admin: () => import('./commands/admin.ts'),
   healthcheck: () => import('./commands/healthcheck.ts'),
+  setup: () => import('./commands/setup.ts'),
+  login: () => import('./commands/login.ts'),
+  logout: () => import('./commands/logout.ts'),
+  whoami: () => import('./commands/whoami.ts'),
+  token: () => import('./commands/token.ts'),
+  org: () => import('./commands/org.ts'),
+  member: () => import('./commands/member.ts'),
+  team: () => import('./commands/team.ts'),
+  robot: () => import('./commands/robot.ts'),
+  repo: () => import('./commands/repo.ts'),
+  audit: () => import('./commands/audit.ts'),
+  api: () => import('./commands/api.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<void> {

@@ -6,6 +6,14 @@ import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenPro
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
+/** How many repositories a list looks at, at a time and in all. */
+const [lookedAtOnce, maxLooked] = [1000, 20_000]
+
+interface Page {
+  limit: number
+  last?: string | undefined
+}
+
 interface Deps {
   authenticators: Authenticator[]
   authorizer: Authorizer
@@ -44,10 +52,12 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     for (const access of needed) {
       const verdict = await decide(principal, access)
       if (verdict === 'allowed') continue
+      authorizer.onRefusal?.(principal, access)
       if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
-      throw new OciError(verdict === 'hidden' && access.action === 'pull' ? 'NAME_UNKNOWN' : 'DENIED')
+      const isHidden = verdict === 'hidden' && needed.every(({ action }) => action === 'pull')
+      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED')
     }
   }
 
@@ -69,8 +79,28 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   return {
     admit,
     identify,
+    /** Whether nobody need be asked at all: everyone may do everything. */
+    isOpen: (): boolean => authorizer.isOpen?.() ?? false,
     async allows(principal: Principal, access: Access): Promise<boolean> {
       return (await decide(principal, access)) === 'allowed'
+    },
+    /**
+     * A page of the repositories that the principal may pull; `list` gives those there are. It looks at so many at most: then the page
+     * is shorter, and goes on from `next`.
+     */
+    async readable(principal: Principal, { limit, last }: Page, list: (page: Page) => Promise<string[]>) {
+      const items: string[] = []
+      let place = last
+      for (let looked = 0; looked < maxLooked; looked += lookedAtOnce) {
+        const names = await list({ limit: lookedAtOnce, last: place })
+        for (const name of names) {
+          if (items.length >= limit) return { items, next: place }
+          if ((await decide(principal, { type: 'repository', name, action: 'pull' })) === 'allowed') items.push(name)
+          place = name
+        }
+        if (names.length < lookedAtOnce) return { items, next: undefined }
+      }
+      return { items, next: place }
     },
     /** A text that changes with the principal's credentials; undefined once those are void. */
     async standing(principal: Principal): Promise<string | undefined> {

@@ -22,8 +22,11 @@ export type Principal = {
 
 /** One thing a caller wants to do; a route names every access it needs. */
 export type Access =
-  | { type: 'repository'; name: string; action: 'pull' | 'push' | 'delete' }
+  | { type: 'repository'; name: string; action: 'pull' | 'push' | 'delete' | 'sign' | 'admin' }
   | { type: 'registry'; name: 'catalog'; action: '*' }
+  /** What only who signed in may ask about: themselves; and what only administrators may. */
+  | { type: 'registry'; name: 'self' | 'admin'; action: '*' }
+  | { type: 'organization'; name: string; action: 'read' | 'admin' }
   /** The API itself: where sign-in exists, clients learn from its refusal how to. */
   | { type: 'registry'; name: 'api'; action: 'pull' }
 
@@ -49,6 +52,10 @@ export type Verdict = 'allowed' | 'denied' | 'hidden'
 /** Decides; without one, as in registry:2 without `auth`, everyone may do everything. */
 export interface Authorizer {
   decide(principal: Principal, access: Access): Promise<Verdict>
+  /** Whether everyone may do everything, so that nobody need be asked. */
+  isOpen?(): boolean
+  /** Told of what was refused to who asked for it. */
+  onRefusal?(principal: Principal, access: Access): void
 }
 
 /** What is wrong with a bearer token that was sent (RFC 6750 3.1). */

@@ -1,37 +1,37 @@
-import { flushCompileCache } from 'node:module'
-import { createApp } from '../app.ts'
-import { nameOf } from '../listen/bind.ts'
-import { createLog } from '../platform/log.ts'
-import { joinSupervisor } from '../processes/member.ts'
-import { writeLines } from '../processes/lines.ts'
+import { printList, tell } from './client/output.ts'
+import { ask, askAll } from './client/registry.ts'
+import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
-/** One of several processes of `serve`, which starts it and says what to do. */
-export async function run(): Promise<void> {
-  if (!process.send) throw new Error('this is started by "holdfast serve" alone')
-  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {}) // who started us hears them too, and says when to stop
-  const clock = { now: () => new Date() }
+const usage = `Usage: holdfast member VERB
 
-  joinSupervisor(async ({ configuration }, member) => {
-    try {
-      const log = createLog(configuration.log.level, (line) => process.stderr.write(line), clock, configuration.log)
-      const writeAccess = writeLines((lines) => process.stdout.write(lines))
-      const app = await createApp({ configuration, log, clock, writeAccess, member })
-      const debug = await app.attend()
-      if (debug) log.info('registry.debug-listening', { address: nameOf(debug) })
-      void app.runJobs()
-      flushCompileCache() // as `serve` does
-      const stop = () =>
-        app.close().then(
-          () => process.exit(0),
-          (error: unknown) => {
-            log.error('registry.stop-failed', { error: String(error) })
-            process.exit(1)
-          },
-        )
-      return { take: app.take, stop }
-    } catch (error) {
-      process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
-      process.exit(1)
-    }
+  ls ORG                list the members of an organization
+  add ORG USER          add one, or change their role
+  rm ORG USER           remove one
+
+  --role owner|member   (member)
+${commonUsage}`
+
+/** `holdfast member`. */
+export async function run(args: string[]): Promise<void> {
+  const verbs = { ls: { names: 1, run: list }, add: { names: 2, run: add }, rm: { names: 2, run: remove } }
+  await runVerb({ usage, options: { role: { type: 'string' } }, verbs }, args)
+}
+
+const pathOf = ([org, user]: string[]) =>
+  `/orgs/${encodeURIComponent(org!)}/members${user === undefined ? '' : `/${encodeURIComponent(user)}`}`
+
+async function list({ registry, names, form }: Given): Promise<void> {
+  printList(form, await askAll(registry(), pathOf(names)), ['user', 'role'])
+}
+
+async function add({ registry, names, text }: Given): Promise<void> {
+  const { role } = await ask<{ role: string }>(registry(), 'PUT', pathOf(names), {
+    body: { role: text('role') ?? 'member' },
   })
+  tell(`${names[1]} is ${role} of ${names[0]}`)
+}
+
+async function remove({ registry, names }: Given): Promise<void> {
+  await ask(registry(), 'DELETE', pathOf(names))
+  tell(`${names[1]} is no member of ${names[0]} any more`)
 }

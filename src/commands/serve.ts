@@ -62,7 +62,7 @@ async function serve({ configuration, warnings }: Loaded): Promise<void> {
 
   async function serveTogether(): Promise<Stoppable> {
     const { createSupervisor } = await import('../processes/supervisor.ts')
-    const supervisor = createSupervisor({ configuration, count, program: [process.argv[1]!, 'member'], log })
+    const supervisor = createSupervisor({ configuration, count, program: [process.argv[1]!, 'process'], log })
     const address = await supervisor.listen().catch((error: unknown) => {
       supervisor.kill()
       throw error

@@ -40,6 +40,11 @@ export interface Configuration {
   rateLimits: RateLimitsConfiguration
   /** Networks that are not public and may be asked nevertheless. */
   outgoing: { allow: string[] }
+  /** What everybody may do; undefined: nothing where there are accounts or `auth`, else everything. */
+  access: 'open' | 'public-read' | 'closed' | undefined
+  /** The first administrator. */
+  admin: { user: string; password: { text: string } | { file: string } } | undefined
+  audit: { keepMs: number }
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -285,6 +290,9 @@ export function defaultConfiguration(): Configuration {
       failedLogins: { address: undefined, windowMs: 10 * minute },
     },
     outgoing: { allow: [] },
+    access: undefined,
+    admin: undefined,
+    audit: { keepMs: 365 * 24 * hour },
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

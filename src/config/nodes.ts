@@ -81,7 +81,7 @@ export type Value<N> =
           ? Record<string, Value<I>>
           : undefined
 
-type LeafOptions = Pick<Leaf<unknown>, 'status' | 'secret' | 'zeroIsDefault'>
+type LeafOptions = Pick<Leaf<unknown>, 'status' | 'secret' | 'zeroIsDefault' | 'variable'>
 
 /** A key with a value of this kind; with a default it always has one. */
 export function key<T>(kind: Kind<T>, doc: string, options: LeafOptions & { default: Default }): Leaf<T>

@@ -4,8 +4,8 @@ import { keys } from './keys/index.ts'
 import type { Problems } from './problems.ts'
 import { type Entry, entryAt, type Origin, place, spellOut } from './tree.ts'
 
-/** What is no key but bears the prefix: the place of the file, and the credentials of podman, skopeo and buildah. */
-const others = new Set(['REGISTRY_CONFIGURATION_PATH', 'REGISTRY_AUTH_FILE'])
+/** What is no key but bears the prefix: the place of the file, credentials of podman, skopeo and buildah, and what our own commands read. */
+const others = new Set(['REGISTRY_CONFIGURATION_PATH', 'REGISTRY_AUTH_FILE', 'HOLDFAST_URL', 'HOLDFAST_TOKEN'])
 /** Kubernetes and Docker links tell of a Service called `registry` or `registry-auth` by such names. */
 const serviceLink = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 /** Texts that mean the same in YAML: no quotes, comments, brackets or colons before a blank. */

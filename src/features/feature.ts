@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
+import type { Operation } from '../api/operation.ts'
 import type { AccessControl } from '../auth/control.ts'
 import type { Authenticator, Authorizer, Challenger } from '../auth/types.ts'
 import type { Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
+import type { AccountFacts } from '../metadata/account-facts.ts'
 import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -19,6 +21,7 @@ export interface Platform {
   storage: StorageDriver
   metadata: MetadataStore
   vault: Vault
+  accounts: AccountFacts
   log: Log
   clock: { now(): Date }
 }
@@ -47,6 +50,8 @@ export interface Feature {
   wrap?(route: Route): Route
   /** Endpoints of the debug listener, which is another address than the registry's. */
   debugRoutes?: Route[]
+  /** Operations of the management API; loaded with its first request. */
+  api?(): Promise<Operation[]>
   /** Asked of every request. */
   gates?: Gate[]
   /** Told of every request. */

@@ -1,5 +1,6 @@
 import type { Feature, Platform, Serving } from './feature.ts'
 import { accessLog } from './access-log/index.ts'
+import { accounts } from './accounts/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
 import { maintenance } from './maintenance/index.ts'
@@ -26,6 +27,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     ...(on.workloadIdentity.length > 0
       ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
       : []),
+    accounts(platform, serving),
     htpasswd(platform),
     silly(platform),
     maintenance(platform),

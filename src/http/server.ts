@@ -58,10 +58,11 @@ export function createHttpServer(options: HttpServerOptions): Handle {
         for (const observer of observers) observer.started?.(route)
         for (const gate of gates) gate(request)
         const needed = route.access(request) // asked in any case: it also checks the names in the path
-        if (access) await access.admit(request, message, needed)
+        if (access && !access.isOpen()) await access.admit(request, message, needed)
         answered = await route.handle(request)
       } catch (error) {
-        answered = replyOf(toOciError(error, (cause) => report(cause, message)))
+        const refusal = toOciError(error, (cause) => report(cause, message))
+        answered = (await route?.refuse?.(refusal, request)) ?? replyOf(refusal)
       }
       await send(request, message, response, answered)
     } catch (error) {

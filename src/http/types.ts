@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Writable } from 'node:stream'
 import type { Access, Principal } from '../auth/types.ts'
+import type { OciError } from '../oci/errors.ts'
 
 /** First and last byte, both included. */
 export interface ByteRange {
@@ -69,6 +70,8 @@ export interface Route {
   pattern: string
   access(request: HttpRequest): Access[]
   handle(request: HttpRequest): Promise<HttpReply>
+  /** How this endpoint tells of an error, where it has a form of its own. */
+  refuse?(error: OciError, request: HttpRequest): Promise<HttpReply>
 }
 
 /** Asked of every request before who calls: says no by throwing an OciError. */

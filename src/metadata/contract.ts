@@ -1,4 +1,5 @@
 import { after, before, describe } from 'node:test'
+import { testAccounts } from './contract/accounts.ts'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
@@ -33,6 +34,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)
+    testAccounts(tools)
     testVault(tools)
   })
 }

@@ -29,9 +29,11 @@ export function createLists({ metadata, lists }: Pick<RegistryPorts, 'metadata' 
     })
   }
 
-  /** Docker's `_catalog` @throws OciError PAGINATION_NUMBER_INVALID */
-  async function repositories(query: URLSearchParams): Promise<Listed> {
-    return paged(query, { usual: usualRepositories, max: catalogMax }, (page) => metadata.repositories.list(page))
+  /** Docker's `_catalog`; `readable` gives a page of what the caller may read. @throws OciError PAGINATION_NUMBER_INVALID */
+  async function repositories(query: URLSearchParams, readable?: (page: Page) => Promise<Listed>): Promise<Listed> {
+    const limits = { usual: usualRepositories, max: catalogMax }
+    if (readable) return readable({ limit: limitOf(query, limits), last: query.get('last') ?? undefined })
+    return paged(query, limits, (page) => metadata.repositories.list(page))
   }
 
   /**

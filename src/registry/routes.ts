@@ -9,7 +9,7 @@ import { mediaTypes } from '../oci/media-types.ts'
 import { isRepository, parseReference, parseRepository, parseTag } from '../oci/reference.ts'
 import { linkTo } from './lists.ts'
 import { ask } from './ports/guard.ts'
-import type { ManifestPush, StoredManifest } from './ports/metadata.ts'
+import type { ManifestPush, Page, StoredManifest } from './ports/metadata.ts'
 import { actorOf, type Registry } from './registry.ts'
 import { type Chunk, uploadHeaders } from './uploads.ts'
 
@@ -96,8 +96,8 @@ export function registryRoutes(registry: Registry): Route[] {
       await uploads.push(repository, digest, chunkOf(request), actorOf(request))
       return blobCreated(repository, digest)
     }
-    const algorithm = query.get('digest-algorithm')
-    const upload = await uploads.start(repository, algorithm === null ? undefined : parseAlgorithm(algorithm))
+    const algorithm = parseAlgorithm(query.get('digest-algorithm') ?? 'sha256')
+    const upload = await uploads.start(repository, actorOf(request), algorithm)
     return reply(202, uploadHeaders(upload, 0))
   }
 
@@ -113,14 +113,14 @@ export function registryRoutes(registry: Registry): Route[] {
   }
 
   async function appendChunk(request: InRepository<'id'>): Promise<HttpReply> {
-    const upload = await uploads.find(request.params.repository, request.params.id)
+    const upload = await uploads.find(request.params.repository, request.params.id, actorOf(request))
     const size = await uploads.append(upload, chunkOf(request))
     return reply(202, uploadHeaders(upload, size))
   }
 
   async function finishUpload(request: InRepository<'id'>): Promise<HttpReply> {
     const { repository, id } = request.params
-    const upload = await uploads.find(repository, id)
+    const upload = await uploads.find(repository, id, actorOf(request))
     const text = request.query.get('digest')
     if (!text)
       throw new OciError('DIGEST_INVALID', { message: 'the digest is missing: close the upload with ?digest=sha256:…' })
@@ -130,12 +130,12 @@ export function registryRoutes(registry: Registry): Route[] {
   }
 
   async function getUpload(request: InRepository<'id'>): Promise<HttpReply> {
-    const upload = await uploads.find(request.params.repository, request.params.id)
+    const upload = await uploads.find(request.params.repository, request.params.id, actorOf(request))
     return reply(204, uploadHeaders(upload, await uploads.sizeOf(upload)))
   }
 
   async function cancelUpload(request: InRepository<'id'>): Promise<HttpReply> {
-    const upload = await uploads.find(request.params.repository, request.params.id)
+    const upload = await uploads.find(request.params.repository, request.params.id, actorOf(request))
     await uploads.cancel(upload)
     return reply(204, { 'Docker-Upload-UUID': upload.id })
   }
@@ -189,7 +189,8 @@ export function registryRoutes(registry: Registry): Route[] {
   }
 
   async function listRepositories(request: HttpRequest<unknown>): Promise<HttpReply> {
-    const { items, next } = await lists.repositories(request.query)
+    const readable = (page: Page) => access!.readable(request.principal, page, metadata.repositories.list)
+    const { items, next } = await lists.repositories(request.query, access?.isOpen() === false ? readable : undefined)
     return json(JSON.stringify({ repositories: items }), linkTo(next, request))
   }
 

@@ -22,16 +22,17 @@ type Held = Upload & Session
 /** Blobs on their way in: bytes go to a file of their own and become a blob only when their digest is proven. */
 export function createUploads({ storage, metadata, sessions, ids }: RegistryPorts) {
   /** end-4a: opens an upload session that outlives broken connections and restarts. */
-  async function start(repository: string, algorithm: Algorithm = 'sha256'): Promise<Upload> {
-    const upload = { id: ids.upload(), repository, algorithm }
+  async function start(repository: string, { name }: Actor, algorithm: Algorithm): Promise<Upload> {
+    const upload = { id: ids.upload(), repository, algorithm, owner: name }
     await metadata.uploads.create(upload)
     return upload
   }
 
-  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository */
-  async function find(repository: string, id: string): Promise<Upload> {
+  /** @throws OciError BLOB_UPLOAD_UNKNOWN, also for a session of another repository or principal */
+  async function find(repository: string, id: string, { name }: Actor): Promise<Upload> {
     const upload = await metadata.uploads.find(id)
-    if (upload?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    if (upload?.repository !== repository || (upload.owner !== '' && upload.owner !== name))
+      throw new OciError('BLOB_UPLOAD_UNKNOWN')
     return upload
   }
 
@@ -64,7 +65,7 @@ export function createUploads({ storage, metadata, sessions, ids }: RegistryPort
 
   /** end-4b: a blob in one request; nothing of it stays when it fails. */
   async function push(repository: string, digest: Digest, chunk: Chunk, actor: Actor): Promise<void> {
-    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest) }
+    const upload = { id: ids.upload(), repository, algorithm: algorithmOf(digest), owner: actor.name }
     try {
       await close(upload, digest, chunk, actor) // nobody else knows of it
     } catch (error) {

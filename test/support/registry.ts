@@ -99,13 +99,14 @@ export function sha256(content: Uint8Array | string): string {
 }
 
 /** Pushes a blob by POST and PUT; throws on anything but 201. */
-export async function pushBlob(url: string, repository: string, content: Uint8Array): Promise<string> {
+export async function pushBlob(url: string, repository: string, content: Uint8Array, as = ''): Promise<string> {
   const digest = sha256(content)
-  const start = await fetch(`${url}/v2/${repository}/blobs/uploads/`, { method: 'POST' })
+  const headers = as === '' ? {} : { Authorization: as }
+  const start = await fetch(`${url}/v2/${repository}/blobs/uploads/`, { method: 'POST', headers })
   if (start.status !== 202) throw new Error(`POST upload: ${start.status} ${await start.text()}`)
   const location = new URL(start.headers.get('location')!, url)
   location.searchParams.set('digest', digest)
-  const end = await fetch(location, { method: 'PUT', body: Buffer.from(content) })
+  const end = await fetch(location, { method: 'PUT', body: Buffer.from(content), headers })
   if (end.status !== 201) throw new Error(`PUT upload: ${end.status} ${await end.text()}`)
   return digest
 }
@@ -118,13 +119,14 @@ export async function pushImage(
   repository: string,
   reference: string,
   layers: Uint8Array[],
+  as = '',
 ): Promise<{ digest: string; manifest: Buffer }> {
   const config = Buffer.from(
     JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } }),
   )
   const descriptor = async (mediaType: string, content: Uint8Array) => ({
     mediaType,
-    digest: await pushBlob(url, repository, content),
+    digest: await pushBlob(url, repository, content, as),
     size: content.length,
   })
   const manifest = Buffer.from(
@@ -137,7 +139,7 @@ export async function pushImage(
   )
   const reply = await fetch(`${url}/v2/${repository}/manifests/${reference}`, {
     method: 'PUT',
-    headers: { 'Content-Type': imageType },
+    headers: { 'Content-Type': imageType, ...(as !== '' && { Authorization: as }) },
     body: manifest,
   })
   if (reply.status !== 201) throw new Error(`PUT manifest: ${reply.status} ${await reply.text()}`)

@@ -48,6 +48,9 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     workloadIdentity: buildWorkloadIdentity(build),
     rateLimits: buildRateLimits(build),
     outgoing: buildOutgoing(build),
+    access: holdfast.access,
+    admin: buildAdmin(build),
+    audit: { keepMs: holdfast.audit.keep },
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,
@@ -59,6 +62,19 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     lists: { catalogMax: values.catalog.maxentries, tagsMax: values.tags.maxtags },
     validation: buildValidation(build),
   }
+}
+
+function buildAdmin({ reading, missing, error }: Build): Configuration['admin'] {
+  const { user, password, passwordfile } = reading.values.holdfast.admin
+  const at = 'holdfast.admin'
+  if (user === undefined && password === undefined && passwordfile === undefined) return undefined
+  if (user === undefined) missing(`${at}.user`, 'the name of the administrator')
+  if (password !== undefined && passwordfile !== undefined)
+    error(`${at}.password`, 'stands beside passwordfile: expected one of them')
+  if (password === undefined && passwordfile === undefined)
+    missing(`${at}.password`, 'its password, or the file that holds it in passwordfile')
+  const given = passwordfile === undefined ? { text: password ?? '' } : { file: resolve(passwordfile) }
+  return user === undefined ? undefined : { user, password: given }
 }
 
 function buildHealth({ reading, missing }: Build): HealthConfiguration {

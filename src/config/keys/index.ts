@@ -1,6 +1,7 @@
 import {
   booleanKind,
   databaseKind,
+  durationKind,
   integerKind,
   networkKind,
   patternKind,
@@ -71,6 +72,24 @@ const holdfast = section(
       processesKind,
       'How many processes serve; `auto`: one a processor, four at most, and one where there are less than 2 GiB of memory.',
       { default: 'auto' },
+    ),
+    access: key(
+      wordKind(['open', 'public-read', 'closed']),
+      'What everybody may do: everything, pull what is not private, or nothing that is not public. By default closed where there are accounts or `auth`, else open.',
+    ),
+    admin: section(
+      'The first administrator, made at the start while there is none.',
+      {
+        user: key(textKind, 'The name of the account.'),
+        passwordfile: key(textKind, 'The file that holds its password.', { variable: 'PASSWORD_FILE' }),
+        password: key(textKind, 'Its password.', { secret: true }),
+      },
+      { strict: true },
+    ),
+    audit: section(
+      'The record of who did what.',
+      { keep: key(durationKind, 'How long it is kept.', { default: '8760h' }) },
+      { strict: true },
     ),
     http: section(
       'How the registry is reached.',

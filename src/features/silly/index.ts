@@ -14,7 +14,6 @@ export function silly({ configuration }: Platform): Feature {
           authorization === undefined ? undefined : { kind: 'user', name: 'silly', address },
       },
     ],
-    authorizer: { decide: async ({ kind }) => (kind === 'anonymous' ? 'denied' : 'allowed') },
     challenger: {
       challenge: (needed) => `Bearer realm="${realm}",service="${service}",scope="${scope(needed)}"`,
     },

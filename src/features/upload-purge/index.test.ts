@@ -25,12 +25,20 @@ let logged = ''
 const log = createLog('info', (line) => (logged += line), clock)
 const configuration = defaultConfiguration()
 const { uploadPurge: settings } = configuration.storage
-const [job] = uploadPurge({ configuration, storage, metadata, vault: metadata.vault, clock, log }).jobs!
+const [job] = uploadPurge({
+  configuration,
+  storage,
+  metadata,
+  vault: metadata.vault,
+  accounts: metadata.accounts,
+  clock,
+  log,
+}).jobs!
 
 async function receive(id: string): Promise<void> {
   await storage.append(uploadPath(id), 0, Readable.from([Buffer.from('bytes')]), () => undefined)
 }
-const start = (id: string) => metadata.uploads.create({ id, repository: 'a/b', algorithm: 'sha256' })
+const start = (id: string) => metadata.uploads.create({ id, repository: 'a/b', algorithm: 'sha256', owner: '' })
 const purge = (signal = new AbortController().signal) => job!.run(signal)
 const isThere = async (id: string) => (await storage.stat(uploadPath(id))) !== undefined
 
@@ -82,9 +90,15 @@ describe('the upload purge', () => {
     time += 8 * day
     const uploads = { ...settings, dryRun: true }
     const dry = { ...configuration, storage: { ...configuration.storage, uploadPurge: uploads } }
-    await uploadPurge({ configuration: dry, storage, metadata, vault: metadata.vault, clock, log }).jobs![0]!.run(
-      new AbortController().signal,
-    )
+    await uploadPurge({
+      configuration: dry,
+      storage,
+      metadata,
+      vault: metadata.vault,
+      accounts: metadata.accounts,
+      clock,
+      log,
+    }).jobs![0]!.run(new AbortController().signal)
     assert.match(logged, /upload.would-be-purged upload=dry/)
     assert.ok(await metadata.uploads.find('dry'))
     assert.ok(await isThere('dry'))
@@ -98,6 +112,7 @@ describe('the upload purge', () => {
         storage,
         metadata,
         vault: metadata.vault,
+        accounts: metadata.accounts,
         clock,
         log,
       }).jobs!

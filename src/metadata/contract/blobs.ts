@@ -31,7 +31,7 @@ export function testBlobsAndUploads({ store, reopen, commitBlob, eventsOf, passS
     })
 
     it('ends the upload it came by, in the same transaction', async () => {
-      await store().uploads.create({ id: 'up', repository: 'blobs/up', algorithm: 'sha256' })
+      await store().uploads.create({ id: 'up', repository: 'blobs/up', algorithm: 'sha256', owner: '' })
       const digest = digestOf(Buffer.from('up'))
       await store().blobs.commit({ repository: 'blobs/up', digest, size: 2, upload: 'up' }, actor)
       assert.equal(await store().uploads.find('up'), undefined)
@@ -83,7 +83,7 @@ export function testBlobsAndUploads({ store, reopen, commitBlob, eventsOf, passS
 
   describe('an upload', () => {
     it('is found until it is deleted, also after the store is opened again', async () => {
-      const upload = { id: 'an-id', repository: 'uploads/a', algorithm: 'sha512' } as const
+      const upload = { id: 'an-id', repository: 'uploads/a', algorithm: 'sha512', owner: 'ann' } as const
       await store().uploads.create(upload)
       assert.deepEqual({ ...(await store().uploads.find('an-id')) }, upload)
       await reopen()
@@ -94,9 +94,9 @@ export function testBlobsAndUploads({ store, reopen, commitBlob, eventsOf, passS
     })
 
     it('is old when it was started before a moment', async () => {
-      await store().uploads.create({ id: 'old', repository: 'uploads/a', algorithm: 'sha256' })
+      await store().uploads.create({ id: 'old', repository: 'uploads/a', algorithm: 'sha256', owner: '' })
       passSeconds(60)
-      await store().uploads.create({ id: 'new', repository: 'uploads/a', algorithm: 'sha256' })
+      await store().uploads.create({ id: 'new', repository: 'uploads/a', algorithm: 'sha256', owner: '' })
       assert.deepEqual(await store().uploads.startedBefore(new Date(now().getTime() - 30_000)), ['old'])
       assert.deepEqual((await store().uploads.startedBefore(new Date(now().getTime() + 1))).toSorted(), ['new', 'old'])
     })

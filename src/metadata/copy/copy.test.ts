@@ -31,7 +31,7 @@ async function fill(store: SqlStore): Promise<void> {
     await store.manifests.push(pushOf(`team/${i % 3}`, `\xff\0 manifest ${i}`, more), actor)
   }
   await store.tags.delete('team/1', 'v1', actor)
-  await store.uploads.create({ id: 'unfinished', repository: 'team/1', algorithm: 'sha512' })
+  await store.uploads.create({ id: 'unfinished', repository: 'team/1', algorithm: 'sha512', owner: 'ann' })
   await store.cursors.set('reader', -1)
   await store.jobs.claim('job', 'me', 60)
 }

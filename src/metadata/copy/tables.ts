@@ -15,6 +15,75 @@ export interface Table {
 const [text, integer, bytes] = ['text', 'integer', 'bytes'] as const
 const [small, large] = [1000, 20]
 
+/** What accounts are made of: the only facts that no volume can give back. */
+export const accountTables: Table[] = [
+  {
+    name: 'account',
+    columns: {
+      name: text,
+      kind: text,
+      organization: text,
+      password: text,
+      is_administrator: integer,
+      is_disabled: integer,
+      creates_on_push: integer,
+      description: text,
+      created_at: integer,
+    },
+    key: ['name'],
+    page: small,
+  },
+  {
+    name: 'team',
+    columns: { organization: text, name: text, description: text },
+    key: ['organization', 'name'],
+    page: small,
+  },
+  {
+    name: 'member',
+    columns: { organization: text, team: text, account: text, role: text },
+    key: ['organization', 'team', 'account'],
+    page: small,
+  },
+  {
+    name: 'access_token',
+    columns: {
+      id: text,
+      account: text,
+      name: text,
+      hash: text,
+      scopes: text,
+      repositories: text,
+      created_at: integer,
+      expires_at: integer,
+      used_at: integer,
+      used_from: text,
+    },
+    key: ['id'],
+    page: small,
+  },
+  {
+    name: 'role_grant',
+    columns: { namespace: text, repositories: text, principal: text, roles: text, created_at: integer },
+    key: ['namespace', 'repositories', 'principal'],
+    page: small,
+  },
+  { name: 'visibility', columns: { repository: text, visibility: text }, key: ['repository'], page: small },
+  {
+    name: 'policy',
+    columns: { name: text, namespace: text, document: text, created_at: integer },
+    key: ['name'],
+    page: small,
+  },
+  { name: 'account_version', columns: { id: integer, version: integer }, key: ['id'], page: small },
+  {
+    name: 'audit',
+    columns: { sequence: integer, at: integer, previous: text, hash: text, body: text },
+    key: ['sequence'],
+    page: small,
+  },
+]
+
 /** All that the present schema keeps, in an order in which it can be put in. */
 export const tables: Table[] = [
   { name: 'repository', columns: { id: integer, name: text }, key: ['id'], page: small },
@@ -60,7 +129,7 @@ export const tables: Table[] = [
   },
   {
     name: 'upload',
-    columns: { id: text, repository: text, algorithm: text, started_at: integer },
+    columns: { id: text, repository: text, algorithm: text, started_at: integer, owner: text },
     key: ['id'],
     page: small,
   },
@@ -85,6 +154,7 @@ export const tables: Table[] = [
     key: ['name'],
     page: small,
   },
+  ...accountTables,
 ]
 
 /** The next rows after `last`, the first ones without it. */

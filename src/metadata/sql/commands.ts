@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+import { createAccountCommands } from './account-commands.ts'
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer, tag } from './fact-writer.ts'
 import { sql, type Steps } from './statement.ts'
@@ -70,6 +71,7 @@ export function createCommands(dialect: Dialect) {
   return {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
+    ...createAccountCommands(dialect),
     ...vaultCommands,
 
     *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<void> {
@@ -153,10 +155,11 @@ export function createCommands(dialect: Dialect) {
       return true
     },
 
-    *createUpload({ id, repository, algorithm }: Upload, at: number): Steps<void> {
+    *createUpload({ id, repository, algorithm, owner }: Upload, at: number): Steps<void> {
       yield sql(
-        'insert into upload (id, repository, algorithm, started_at) values (?1, ?2, ?3, ?4) on conflict do nothing',
-        ...[id, repository, algorithm, at],
+        `insert into upload (id, repository, algorithm, started_at, owner) values (?1, ?2, ?3, ?4, ?5)
+         on conflict do nothing`,
+        ...[id, repository, algorithm, at, owner],
       )
     },
     deleteUpload: removeUpload,

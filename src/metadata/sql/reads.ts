@@ -124,7 +124,7 @@ export function createReads({ textsOf, settled }: Dialect) {
       return rows.map(({ digest, at }) => ({ digest: digest as Digest, at: new Date(Number(at)) }))
     },
     *upload(id: string): Steps<Upload | undefined> {
-      const [row] = yield sql('select id, repository, algorithm from upload where id = ?1', id)
+      const [row] = yield sql('select id, repository, algorithm, owner from upload where id = ?1', id)
       return row as Upload | undefined
     },
     *uploadsBefore(moment: number): Steps<string[]> {

@@ -137,6 +137,94 @@ const migrations: ((words: Words) => string)[] = [
   ) ${keyedTable};
   create index vault_end on vault (ends_at);
   `,
+  ({ text, integer, keyedTable }) => `
+  -- users, organizations and robots
+  create table account (
+    name ${text} primary key,
+    kind ${text} not null,
+    organization ${text} not null,
+    password ${text} not null,
+    is_administrator ${integer} not null,
+    is_disabled ${integer} not null,
+    creates_on_push ${integer} not null,
+    description ${text} not null,
+    created_at ${integer} not null
+  ) ${keyedTable};
+  create index account_organization on account (organization, name);
+
+  create table team (
+    organization ${text} not null,
+    name ${text} not null,
+    description ${text} not null,
+    primary key (organization, name)
+  ) ${keyedTable};
+
+  -- who belongs to an organization, or to one of its teams
+  create table member (
+    organization ${text} not null,
+    team ${text} not null,
+    account ${text} not null,
+    role ${text} not null,
+    primary key (organization, team, account)
+  ) ${keyedTable};
+  create index member_account on member (account);
+
+  create table access_token (
+    id ${text} primary key,
+    account ${text} not null,
+    name ${text} not null,
+    hash ${text} not null unique,
+    scopes ${text} not null,
+    repositories ${text} not null,
+    created_at ${integer} not null,
+    expires_at ${integer} not null,
+    used_at ${integer} not null,
+    used_from ${text} not null
+  ) ${keyedTable};
+  create index access_token_account on access_token (account, id);
+
+  create table role_grant (
+    namespace ${text} not null,
+    repositories ${text} not null,
+    principal ${text} not null,
+    roles ${text} not null,
+    created_at ${integer} not null,
+    primary key (namespace, repositories, principal)
+  ) ${keyedTable};
+  create index role_grant_principal on role_grant (principal);
+
+  -- where it is not what the registry has for all
+  create table visibility (
+    repository ${text} primary key,
+    visibility ${text} not null
+  ) ${keyedTable};
+
+  create table policy (
+    name ${text} primary key,
+    namespace ${text} not null,
+    document ${text} not null,
+    created_at ${integer} not null
+  ) ${keyedTable};
+
+  -- one row: how often the tables above changed
+  create table account_version (
+    id ${integer} primary key,
+    version ${integer} not null
+  ) ${keyedTable};
+
+  -- who did what, each record with the hash of the one before
+  create table audit (
+    sequence ${integer} primary key,
+    at ${integer} not null,
+    previous ${text} not null,
+    hash ${text} not null,
+    body ${text} not null
+  ) ${keyedTable};
+  create index audit_at on audit (at);
+
+  -- who began an upload: nobody else goes on with it
+  alter table upload add column owner ${text} not null default '';
+  `,
 ]
 
 export const schemaVersion = migrations.length

@@ -1,8 +1,10 @@
 import type { Vault } from '../../auth/vault.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
+import type { AccountFacts } from '../account-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
+import { createAccountFacts } from './account-facts.ts'
 import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
@@ -10,7 +12,12 @@ import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
 
-export type SqlStore = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; vault: Vault }
+export type SqlStore = MetadataStore & {
+  volume: VolumeFacts
+  uploadStates: UploadStates
+  vault: Vault
+  accounts: AccountFacts
+}
 
 interface Deps {
   reads: ReturnType<typeof createReads>
@@ -76,6 +83,7 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     uploadStates: createUploadStates({ read, run, now }),
+    accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
     close,
   }

@@ -8,7 +8,8 @@ import type { Batch, BatchResult, CommandResult } from './writer.ts'
 
 // The one thread that writes. A batch of commands is one transaction and one fsync; each command is a savepoint of its own,
 // so that one that fails takes nothing else with it.
-const database = new DatabaseSync(workerData as string)
+// A command of the operator may write beside it (`accounts-alone.ts`): then it waits.
+const database = new DatabaseSync(workerData as string, { timeout: 5000 })
 database.exec(
   'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma journal_size_limit = 67108864',
 )

@@ -14,6 +14,8 @@ export interface Upload {
   repository: string
   /** The algorithm the client announced; its digest is computed while the bytes arrive. */
   algorithm: Algorithm
+  /** Who began it, and alone may go on with it; empty for anybody. */
+  owner: string
 }
 
 /** A keyset page: at most `limit` entries after `last`, in byte order. */

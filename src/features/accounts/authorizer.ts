@@ -1,0 +1,70 @@
+import type { Access, Authorizer, Principal } from '../../auth/types.ts'
+import { type Decision, decide, type Mode } from '../../identity/decide.ts'
+import { namespaceOf } from '../../identity/names.ts'
+import type { AccountFacts } from '../../metadata/account-facts.ts'
+import type { Audit } from './audit.ts'
+import type { Directory } from './directory.ts'
+
+interface Deps {
+  directory: Directory
+  facts: AccountFacts
+  audit: Audit
+  clock: { now(): Date }
+  /** What everybody may do, as it stands. */
+  mode(): Promise<Mode>
+}
+
+const gone: Decision = { verdict: 'denied', rule: 'the access token is gone' }
+
+/** Gathers what is known and lets `identity/decide.ts` decide. */
+export function createAuthorizer({ directory, facts, audit, clock, mode }: Deps) {
+  async function judge(principal: Principal, access: Access): Promise<Decision> {
+    await directory.look()
+    const token = principal.kind === 'anonymous' ? undefined : principal.token
+    const restriction = token === undefined ? undefined : await directory.restrictionOf(token)
+    if (token !== undefined && !restriction) return gone
+    const [profile, policies] = [await directory.profileOf(principal), await directory.policies()]
+    const repository = access.type === 'repository' ? access.name : undefined
+    const situation = {
+      mode: await mode(),
+      visibility: repository === undefined ? undefined : await directory.visibility(repository),
+      isClosedToNew: repository !== undefined && access.action === 'push' && (await isClosedToNew(repository)),
+      policies,
+      context: policies.length > 0 ? contextOf(principal, profile.names) : {},
+    }
+    return decide(profile, access, situation, restriction)
+  }
+
+  /** Whether there is no such repository, and its organization does not have it made by a push. */
+  async function isClosedToNew(repository: string): Promise<boolean> {
+    const owner = await directory.account(namespaceOf(repository))
+    return owner?.kind === 'organization' && !owner.createsOnPush && !(await facts.holds({ repository }))
+  }
+
+  function contextOf(principal: Principal, names: ReadonlySet<string>) {
+    const name = principal.kind === 'anonymous' ? undefined : principal.name
+    const teams = [...names].filter((one) => one.startsWith('team:')).map((one) => one.slice('team:'.length))
+    const now = clock.now()
+    return {
+      'aws:username': name,
+      'aws:userid': name,
+      'aws:principaltype': principal.kind,
+      'aws:sourceip': principal.address === '' ? undefined : principal.address,
+      'aws:currenttime': now.toISOString(),
+      'aws:epochtime': String(Math.floor(now.getTime() / 1000)),
+      'holdfast:teams': teams,
+      'holdfast:token': principal.kind === 'anonymous' ? undefined : principal.token,
+    }
+  }
+
+  const authorizer = {
+    decide: async (principal, access) => (await judge(principal, access)).verdict,
+    onRefusal(principal, access) {
+      if (principal.kind === 'anonymous') return // asks for a sign-in, as every client does first
+      const { name, address } = principal
+      const target = `${access.type}:${access.name}:${access.action}`
+      audit.note({ action: 'access.denied', actor: name, address, target }, `${name} ${target}`)
+    },
+  } satisfies Authorizer
+  return { ...authorizer, judge }
+}

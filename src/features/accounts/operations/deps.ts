@@ -1,0 +1,93 @@
+import type { Answer, Call } from '../../../api/operation.ts'
+import { Problem } from '../../../api/problem.ts'
+import { text } from '../../../api/schema.ts'
+import type { AccessControl } from '../../../auth/control.ts'
+import type { Vault } from '../../../auth/vault.ts'
+import { isRepositoryPattern } from '../../../identity/names.ts'
+import type { AccountChange, AccountFacts } from '../../../metadata/account-facts.ts'
+import type { MetadataStore } from '../../../registry/ports/metadata.ts'
+import type { Audit } from '../audit.ts'
+import type { createAuthorizer } from '../authorizer.ts'
+import type { Directory } from '../directory.ts'
+import type { SignIn } from '../sign-in.ts'
+
+/** What the operations work with. */
+export interface Deps {
+  facts: AccountFacts
+  vault: Vault
+  metadata: MetadataStore
+  clock: { now(): Date }
+  directory: Directory
+  audit: Audit
+  signIn: SignIn
+  judge: ReturnType<typeof createAuthorizer>['judge']
+  access(): AccessControl | undefined
+  /** To be told after each change. */
+  changed(): Promise<void>
+}
+
+/** What an operation wants changed, as it is recorded, and its answer. */
+export interface Edit {
+  changes: AccountChange[]
+  /** Such as `user.created`; without it nothing is changed. */
+  action?: string
+  target: string
+  detail?: Record<string, unknown>
+  answer: Answer
+}
+
+const attempts = 10
+
+/**
+ * Changes accounts: `work` looks and says what shall be; where something changed meanwhile it is asked again, so what it saw still
+ * holds when it becomes true.
+ */
+export async function edit(
+  { facts, changed }: Pick<Deps, 'facts' | 'changed'>,
+  { principal }: Pick<Call<unknown, unknown, unknown>, 'principal'>,
+  work: () => Promise<Edit>,
+): Promise<Answer> {
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const version = await facts.version()
+    const { changes, action, target, detail, answer } = await work()
+    if (action === undefined) return answer
+    const actor = principal.kind === 'anonymous' ? '' : principal.name
+    const entry = { action, actor, address: principal.address, target, ...(detail && { detail }) }
+    if (!(await facts.change(version, changes, [entry]))) continue
+    await changed()
+    return answer
+  }
+  throw new Problem('unavailable', 'others change accounts at the same time: try again', {
+    headers: { 'Retry-After': '1' },
+  })
+}
+
+/** What is there. @throws Problem not-found */
+export function found<T>(row: T | undefined, what: string): T {
+  if (row === undefined) throw new Problem('not-found', `there is no ${what}`)
+  return row
+}
+
+/** @throws Problem invalid, about a place in the body or `?name` */
+export function invalid(pointer: string, detail: string): Problem {
+  return new Problem('invalid', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] })
+}
+
+export const description = text({ max: 500, pattern: /^[^\p{Cc}]*$/u, form: 'expected one line of text' })
+
+export const repositoryPattern = text({
+  min: 1,
+  max: 255,
+  pattern: /^[a-z0-9._*?/-]+$/,
+  form: 'expected a pattern of repositories such as acme/*',
+})
+
+/** @throws Problem invalid */
+export function expectPatterns(patterns: string[], pointer: string): void {
+  for (const [index, pattern] of patterns.entries())
+    if (!isRepositoryPattern(pattern))
+      throw invalid(`${pointer}/${index}`, 'expected a pattern of repositories such as acme/*')
+}
+
+/** A moment as the API tells it; none as null. */
+export const timeOf = (ms: number) => (ms === 0 ? null : new Date(ms).toISOString())

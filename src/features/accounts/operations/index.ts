@@ -1,0 +1,24 @@
+import type { Operation } from '../../../api/operation.ts'
+import { auditOperations } from './audit.ts'
+import type { Deps } from './deps.ts'
+import { organizationOperations } from './organizations.ts'
+import { policyOperations } from './policies.ts'
+import { repositoryOperations } from './repositories.ts'
+import { robotOperations } from './robots.ts'
+import { sessionOperations } from './session.ts'
+import { tokenOperations } from './tokens.ts'
+import { userOperations } from './users.ts'
+
+/** All operations on accounts. */
+export function operations(deps: Deps): Operation[] {
+  return [
+    ...sessionOperations(deps),
+    ...tokenOperations(deps),
+    ...userOperations(deps),
+    ...organizationOperations(deps),
+    ...robotOperations(deps),
+    ...repositoryOperations(deps),
+    ...policyOperations(deps),
+    ...auditOperations(deps),
+  ]
+}

@@ -1,0 +1,256 @@
+import { randomUUID } from 'node:crypto'
+import { type Call, type Operation, operation, page, pageQuery, signedIn } from '../../../api/operation.ts'
+import { Problem } from '../../../api/problem.ts'
+import { choice, list, moment, object, text, whole } from '../../../api/schema.ts'
+import type { Principal } from '../../../auth/types.ts'
+import { lets, scopeNames } from '../../../identity/roles.ts'
+import { hashSecret, makeSecret } from '../../../identity/secrets.ts'
+import type { AccessToken, Account } from '../../../metadata/account-facts.ts'
+import { type Deps, edit, expectPatterns, found, invalid, repositoryPattern, timeOf } from './deps.ts'
+
+const dayMs = 24 * 60 * 60_000
+/** How long a token is good where nobody says. */
+const usualMs = 90 * dayMs
+const maxTokens = 200
+
+export const showToken = ({
+  id,
+  account,
+  name,
+  scopes,
+  repositories,
+  createdAt,
+  expiresAt,
+  usedAt,
+  usedFrom,
+}: AccessToken) => ({
+  id,
+  account,
+  name,
+  scopes,
+  repositories,
+  createdAt: timeOf(createdAt),
+  expiresAt: timeOf(expiresAt),
+  lastUsedAt: timeOf(usedAt),
+  lastUsedFrom: usedFrom || null,
+})
+
+const tokenName = text({ min: 1, max: 100, pattern: /^[^\p{Cc}]*$/u, form: 'expected one line of text' })
+
+export const tokenBody = object(
+  { name: tokenName },
+  {
+    scopes: list(choice(scopeNames), 10),
+    repositories: list(repositoryPattern, 50),
+    /** Never, where it is empty. */
+    expiresAt: moment,
+    expiresInDays: whole(0, 3650),
+  },
+)
+
+/** With an overlap the old secret stays good for so long. */
+export const rotateBody = object({}, { overlapSeconds: whole(0, 30 * 24 * 60 * 60), expiresInDays: whole(0, 3650) })
+
+interface NewToken {
+  name: string
+  scopes?: string[] | undefined
+  repositories?: string[] | undefined
+  expiresAt?: string | undefined
+  expiresInDays?: number | undefined
+}
+
+/** A token and its secret, which is told once. */
+export function makeToken(deps: Pick<Deps, 'clock'>, { name, kind }: Pick<Account, 'name' | 'kind'>, wanted: NewToken) {
+  const now = deps.clock.now().getTime()
+  const { scopes = ['repo:read', 'repo:write'], repositories = [], expiresAt, expiresInDays } = wanted
+  if (expiresAt !== undefined && expiresInDays !== undefined)
+    throw invalid('/expiresInDays', 'stands beside expiresAt: expected one of them')
+  expectPatterns(repositories, '/repositories')
+  const ends = expiresAt === undefined ? daysFrom(now, expiresInDays) : Date.parse(expiresAt)
+  if (ends !== 0 && ends <= now) throw invalid('/expiresAt', 'has passed')
+  const secret = makeSecret(kind === 'robot' ? 'rob' : 'pat')
+  const token: AccessToken = {
+    id: `tok_${randomUUID().replaceAll('-', '')}`,
+    account: name,
+    name: wanted.name,
+    hash: hashSecret(secret),
+    scopes,
+    repositories,
+    createdAt: now,
+    expiresAt: ends,
+    usedAt: 0,
+    usedFrom: '',
+  }
+  return { token, secret }
+}
+
+/** In so many days; 0: never. */
+function daysFrom(now: number, days: number | undefined): number {
+  if (days === undefined) return now + usualMs
+  return days === 0 ? 0 : now + days * dayMs
+}
+
+/**
+ * Gives a token a new secret under a new id; the old one ends after the overlap.
+ * @throws Problem invalid
+ */
+export function rotate(
+  deps: Pick<Deps, 'clock'>,
+  account: Pick<Account, 'name' | 'kind'>,
+  old: AccessToken,
+  { overlapSeconds = 0, expiresInDays }: { overlapSeconds?: number | undefined; expiresInDays?: number | undefined },
+) {
+  const now = deps.clock.now().getTime()
+  const lifeMs = old.expiresAt === 0 ? 0 : old.expiresAt - old.createdAt
+  const wanted = { name: old.name, scopes: old.scopes, repositories: old.repositories }
+  const made = makeToken(deps, account, { ...wanted, expiresInDays: expiresInDays ?? Math.ceil(lifeMs / dayMs) })
+  const ends = now + overlapSeconds * 1000
+  const ended = { ...old, expiresAt: old.expiresAt === 0 ? ends : Math.min(old.expiresAt, ends) }
+  return { ...made, ended }
+}
+
+/** What is kept of the one before: nothing where it ends at once. */
+export function endOf(ended: AccessToken, overlapSeconds: number | undefined) {
+  if (overlapSeconds) return { table: 'access_token', put: ended } as const
+  return { table: 'access_token', remove: { id: ended.id } } as const
+}
+
+/** One's own access tokens. */
+export function tokenOperations(deps: Deps): Operation[] {
+  const { facts, directory } = deps
+
+  async function accountOf({ principal }: Pick<Call<unknown, unknown, unknown>, 'principal'>): Promise<Account> {
+    const name = principal.kind === 'anonymous' ? '' : principal.name
+    const account = await facts.find('account', { name })
+    if (account) return account
+    throw new Problem('forbidden', `${name} has no account here, so it can have no access tokens`)
+  }
+
+  async function ownToken(
+    call: Pick<Call<{ id: string }, unknown, unknown>, 'principal' | 'params'>,
+  ): Promise<AccessToken> {
+    const { name } = await accountOf(call)
+    return found(
+      await facts.find('access_token', { id: call.params.id, account: name }),
+      `access token ${call.params.id} of ${name}`,
+    )
+  }
+
+  return [
+    operation({
+      method: 'GET',
+      path: '/tokens',
+      summary: "List one's own access tokens",
+      access: signedIn,
+      query: pageQuery,
+      async handle(call) {
+        const { name } = await accountOf(call)
+        return page(
+          call.query,
+          (part) => facts.list('access_token', { account: name }, part),
+          ({ id }) => [id],
+          showToken,
+        )
+      },
+    }),
+
+    operation({
+      method: 'POST',
+      path: '/tokens',
+      summary: 'Make an access token; its secret is told once',
+      access: signedIn,
+      body: tokenBody,
+      replies: { 201: 'Made; `secret` is not told again.' },
+      handle: async (call) =>
+        edit(deps, call, async () => {
+          const account = await accountOf(call)
+          const { token, secret } = makeToken(deps, account, call.body)
+          await expectWithin(call.principal, token)
+          const all = await facts.list('access_token', { account: account.name })
+          if (all.length >= maxTokens)
+            throw new Problem('conflict', `${account.name} has ${maxTokens} access tokens: delete some first`)
+          return {
+            changes: [{ table: 'access_token', put: token }],
+            action: 'token.created',
+            target: `${account.name}/${token.id}`,
+            detail: { name: token.name, scopes: token.scopes, repositories: token.repositories },
+            answer: { status: 201, body: { ...showToken(token), secret } },
+          }
+        }),
+    }),
+
+    operation({
+      method: 'GET',
+      path: '/tokens/:id',
+      summary: "Show one of one's own access tokens",
+      access: signedIn,
+      handle: async (call) => ({ body: showToken(await ownToken(call)) }),
+    }),
+
+    operation({
+      method: 'POST',
+      path: '/tokens/:id/rotate',
+      summary: 'Give an access token a new secret; the old one stays good for the overlap',
+      access: signedIn,
+      body: rotateBody,
+      replies: { 201: 'Made; `secret` is not told again.' },
+      handle: async (call) =>
+        edit(deps, call, async () => {
+          const old = await ownToken(call)
+          if (call.principal.kind !== 'anonymous' && call.principal.token !== old.id)
+            await expectWithin(call.principal, old)
+          return rotation(await accountOf(call), old, call.body)
+        }),
+    }),
+
+    operation({
+      method: 'DELETE',
+      path: '/tokens/:id',
+      summary: 'Revoke an access token',
+      access: signedIn,
+      replies: { 204: 'Revoked.' },
+      handle: async (call) =>
+        edit(deps, call, async () => {
+          const { id, account } = await ownToken(call)
+          return {
+            changes: [{ table: 'access_token', remove: { id } }],
+            action: 'token.deleted',
+            target: `${account}/${id}`,
+            answer: {},
+          }
+        }),
+    }),
+  ]
+
+  function rotation(
+    account: Account,
+    old: AccessToken,
+    body: { overlapSeconds?: number | undefined; expiresInDays?: number | undefined },
+  ) {
+    const { token, secret, ended } = rotate(deps, account, old, body)
+    return {
+      changes: [{ table: 'access_token', put: token } as const, endOf(ended, body.overlapSeconds)],
+      action: 'token.rotated',
+      target: `${account.name}/${old.id}`,
+      detail: { to: token.id },
+      answer: { status: 201, body: { ...showToken(token), secret } },
+    }
+  }
+
+  /** Who signed in by a token makes none that may do more. @throws Problem forbidden */
+  async function expectWithin(principal: Principal, { scopes, repositories, expiresAt }: AccessToken): Promise<void> {
+    if (principal.kind === 'anonymous' || principal.token === undefined) return
+    const own = await directory.restrictionOf(principal.token)
+    const isWithin =
+      own !== undefined &&
+      (lets(own.scopes, 'registry:admin') || scopes.every((scope) => own.scopes.includes(scope))) &&
+      (own.repositories.length === 0 ||
+        (repositories.length > 0 && repositories.every((pattern) => own.repositories.includes(pattern)))) &&
+      (own.expiresAt === 0 || (expiresAt !== 0 && expiresAt <= own.expiresAt))
+    if (!isWithin)
+      throw new Problem(
+        'forbidden',
+        'by an access token no other can be made that may do more or lasts longer: sign in with a password',
+      )
+  }
+}

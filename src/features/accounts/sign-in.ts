@@ -1,0 +1,106 @@
+import { hash } from 'node:crypto'
+import { type Basic, readBasic, readToken } from '../../auth/basic.ts'
+import type { Authenticator, Principal } from '../../auth/types.ts'
+import { createPasswords } from '../../identity/passwords.ts'
+import { createRemembered } from '../../identity/remembered.ts'
+import { hashSecret, isSecret } from '../../identity/secrets.ts'
+import { createThrottle } from '../../identity/throttle.ts'
+import { OciError } from '../../oci/errors.ts'
+import type { AccountFacts, TokenUse } from '../../metadata/account-facts.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Audit } from './audit.ts'
+import type { Directory } from './directory.ts'
+
+/** How often the last use of tokens is written. */
+const flushMs = 60_000
+
+interface Deps {
+  directory: Directory
+  facts: AccountFacts
+  audit: Audit
+  log: Log
+  clock: { now(): Date }
+  /** Whether another authenticator knows people whom the database does not. */
+  hasOutside: boolean
+}
+
+export type SignIn = ReturnType<typeof createSignIn>
+
+/** Users by their passwords, users and robots by their access tokens. */
+export function createSignIn({ directory, facts, audit, log, clock, hasOutside }: Deps) {
+  const passwords = createPasswords()
+  const remembered = createRemembered<true>(clock)
+  const throttle = createThrottle(clock)
+  const uses = new Map<string, TokenUse>()
+  let timer: NodeJS.Timeout | undefined
+
+  const authenticator: Authenticator = {
+    async authenticate({ authorization }, address) {
+      if (authorization === undefined) return undefined
+      await directory.look()
+      const secret = readToken(authorization)
+      // Who pasted a token wrong is told so, and it is tried as a password nowhere.
+      if (secret?.startsWith('holdfast_')) return byToken(secret, address)
+      const basic = readBasic(authorization)
+      return basic && byPassword(basic, address)
+    },
+
+    async standing(principal) {
+      if (principal.kind === 'anonymous') return undefined
+      await directory.look()
+      const account = await directory.account(principal.name)
+      if (!account || account.isDisabled || account.kind !== principal.kind) return undefined
+      if (principal.token === undefined) return hash('sha256', account.password, 'base64')
+      return (await directory.restrictionOf(principal.token)) && `token ${principal.token}`
+    },
+  }
+
+  async function byToken(secret: string, address: string): Promise<Principal> {
+    const token = isSecret(secret) ? await directory.tokenByHash(hashSecret(secret)) : undefined
+    const account = token && (await directory.account(token.account))
+    if (!account || account.kind === 'organization' || account.isDisabled || !directory.isValid(token)) {
+      refuse(account?.name ?? '', address, token ? `token ${token.id}` : 'token')
+      throw new OciError('UNAUTHORIZED', { message: 'this access token is not, or no longer, valid: make a new one' })
+    }
+    noteUse(token.id, account.name, address)
+    const until = token.expiresAt === 0 ? {} : { until: token.expiresAt }
+    return { kind: account.kind, name: account.name, token: token.id, address, ...until }
+  }
+
+  async function byPassword({ name, password }: Basic, address: string): Promise<Principal | undefined> {
+    const account = await directory.account(name)
+    if (!account && hasOutside) return undefined
+    const hashed = account?.kind === 'user' && !account.isDisabled ? account.password : ''
+    const isRight = await remembered.ask(`${name}:${password}`, hashed, async () => {
+      const fits = await throttle.attempt(name, address, () => passwords.fits(password, hashed || undefined))
+      if (fits) audit.note({ action: 'sign-in', actor: name, address, target: 'password' }, `${name} ${address}`)
+      else refuse(name, address, 'password')
+      return fits || undefined
+    })
+    if (!isRight) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
+    return { kind: 'user', name, address }
+  }
+
+  function refuse(name: string, address: string, target: string): void {
+    log.warn('login.failed', { user: name, address })
+    audit.note({ action: 'sign-in.failed', actor: name, address, target }, `${name} ${address} ${target}`)
+  }
+
+  function noteUse(id: string, name: string, from: string): void {
+    if (!uses.has(id))
+      audit.note({ action: 'sign-in', actor: name, address: from, target: `token ${id}` }, `${id} ${from}`)
+    uses.set(id, { id, at: clock.now().getTime(), from })
+    timer ??= setTimeout(() => void flush(), flushMs).unref()
+  }
+
+  async function flush(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
+    const all = [...uses.values()]
+    uses.clear()
+    if (all.length === 0) return
+    await facts.useTokens(all).catch((error: unknown) => log.error('tokens.use-not-kept', { error: String(error) }))
+  }
+
+  return { authenticator, passwords, throttle, flush }
+}

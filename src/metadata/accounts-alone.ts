@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { AccountFacts } from './account-facts.ts'
+import { createAccountFacts } from './sql/account-facts.ts'
+import { createCommands, type Run } from './sql/commands.ts'
+import { schemaVersion } from './sql/schema.ts'
+import { type Steps, takeSteps } from './sql/statement.ts'
+
+/** How long a command waits for a registry that writes at the same moment. */
+const waitMs = 10_000
+
+interface Place {
+  /** A PostgreSQL database; undefined: SQLite in the folder. */
+  url: string | undefined
+  folder: string
+  clock: { now(): Date }
+}
+
+/**
+ * The accounts of a registry, for commands of the operator, beside registries that run or where none does. That is safe because a
+ * change is one transaction from an expected version, and because registries ask for the version before they believe what they
+ * remember.
+ * @throws Error that says what to do
+ */
+export async function openAccounts({
+  url,
+  folder,
+  clock,
+}: Place): Promise<{ facts: AccountFacts; close(): Promise<void> }> {
+  const now = () => clock.now().getTime()
+  if (url !== undefined) {
+    const { createPostgresStore } = await import('./postgres/store.ts')
+    const store = await createPostgresStore({ url, clock })
+    return { facts: store.accounts, close: store.close }
+  }
+  const { DatabaseSync } = await import('node:sqlite')
+  const { createExecute, dialect, migrate, versionOf } = await import('./sqlite/dialect.ts')
+  const { lockFolder, makeFolder } = await import('./sqlite/folder.ts')
+  const path = join(folder, 'holdfast.db')
+  makeFolder(folder)
+  // A database that is to be made, or brought to a newer schema, must be nobody else's meanwhile.
+  const isNew = !existsSync(path)
+  const database = new DatabaseSync(path, { timeout: waitMs })
+  try {
+    if (isNew || versionOf(database) < schemaVersion) {
+      const lock = lockFolder(folder)
+      database.exec('pragma journal_mode = wal; pragma synchronous = full')
+      migrate(database)
+      lock.close()
+    } else if (versionOf(database) > schemaVersion) throw new Error(`${path} is of a newer Holdfast: use that one`)
+    database.exec('pragma synchronous = full; pragma foreign_keys = on')
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  const execute = createExecute(database)
+  const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>
+  const run = async (name: string, ...args: unknown[]) => {
+    database.exec('begin immediate')
+    try {
+      const value = takeSteps(commands[name]!(...args), execute)
+      database.exec('commit')
+      return value
+    } catch (error) {
+      if (database.isTransaction) database.exec('rollback')
+      throw error
+    }
+  }
+  return {
+    facts: createAccountFacts({ read: (steps) => takeSteps(steps, execute), run: run as Run, now }),
+    close: async () => database.close(),
+  }
+}

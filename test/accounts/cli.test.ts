@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { adminPassword, passwordOf } from '../support/accounts.ts'
+import { simpleLayout } from '../support/oci-layout.ts'
+import { need, run } from '../support/programs.ts'
+import { type RunningRegistry, startRegistry } from '../support/registry.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+describe('the command line', () => {
+  let folder: string
+  let registry: RunningRegistry
+  let env: NodeJS.ProcessEnv
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'holdfast-cli-'))
+    env = { ...process.env, DOCKER_CONFIG: join(folder, 'docker'), XDG_CONFIG_HOME: join(folder, 'config') }
+    registry = await startRegistry({ data: join(folder, 'data'), env: { HOLDFAST_ACCESS: 'closed' } })
+  })
+  after(async () => {
+    await registry.dispose()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  async function holdfast(args: string[], input = ''): Promise<{ code: number | null; out: string; errors: string }> {
+    const child = spawn(process.execPath, [main, ...args], { env, timeout: 60_000 })
+    let [out, errors] = ['', '']
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+    child.stdin.end(input)
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code, out: out.trim(), errors: errors.trim() }
+  }
+  async function must(args: string[], input = ''): Promise<string> {
+    const { code, out, errors } = await holdfast(args, input)
+    assert.equal(code, 0, `${args.join(' ')}: ${errors}`)
+    return out
+  }
+
+  it('makes the first administrator by the code of the log, once', async () => {
+    const code = /setup\.open code=(\S+)/.exec(registry.output())?.[1] ?? ''
+    const setup = (given: string, name: string) =>
+      holdfast(['setup', registry.host, given, '-u', name, '--password-stdin', '-o', 'name'], adminPassword)
+    assert.equal((await setup(`holdfast_set_${'0'.repeat(36)}`, 'root')).code, 4)
+    assert.equal((await setup(code, 'root')).out, 'root')
+    assert.notEqual((await setup(code, 'root2')).code, 0)
+  })
+
+  it('makes users in the database of a registry that runs, which sees them at once', async () => {
+    const data = ['--data', join(folder, 'data')]
+    await must(['admin', 'user', 'add', 'ann', '--password-stdin', ...data], passwordOf('ann'))
+    const password = await must(['admin', 'user', 'add', 'bob', ...data])
+    assert.ok(password.length >= 20)
+    assert.equal((await holdfast(['admin', 'user', 'add', 'bob', ...data])).code, 6)
+    assert.equal((await holdfast(['admin', 'user', 'add', 'Bob', ...data])).code, 2)
+    const status = async (secret: string) => {
+      const authorization = `Basic ${Buffer.from(`bob:${secret}`).toString('base64')}`
+      return (await fetch(`${registry.url}/v2/`, { headers: { authorization } })).status
+    }
+    assert.equal(await status(password), 200)
+    await must(['admin', 'user', 'disable', 'bob', ...data])
+    assert.equal(await status(password), 401)
+    await must(['admin', 'user', 'enable', 'bob', ...data])
+    assert.equal(await status(password), 200)
+    assert.equal(await must(['admin', 'user', 'ls', '-o', 'name', ...data]), 'ann\nbob\nroot')
+  })
+
+  it('signs in, keeps a token instead of the password where docker keeps its own, and signs out', async () => {
+    const wrong = await holdfast(['login', registry.host, '-u', 'root', '--password-stdin'], 'wrong password')
+    assert.equal(wrong.code, 4)
+    assert.match(wrong.errors, /^holdfast: wrong user name or password \(401\)/)
+    await must(['login', registry.host, '-u', 'root', '--password-stdin'], adminPassword)
+    const path = join(folder, 'docker/config.json')
+    const { auths } = JSON.parse(await readFile(path, 'utf8')) as { auths: Record<string, { auth: string }> }
+    assert.match(Buffer.from(auths[registry.host]!.auth, 'base64').toString(), /^root:holdfast_pat_/)
+    assert.equal((await stat(path)).mode & 0o777, 0o600)
+    assert.equal(await must(['whoami', '-o', 'name']), 'root')
+  })
+
+  it('has verbs for organizations, members, teams, robots, access and tokens', async () => {
+    await must(['org', 'create', 'acme', '--description', 'The first'])
+    assert.equal((await holdfast(['org', 'create', 'acme'])).code, 6)
+    await must(['member', 'add', 'acme', 'ann', '--role', 'owner'])
+    await must(['member', 'add', 'acme', 'bob'])
+    await must(['team', 'create', 'acme', 'dev'])
+    await must(['team', 'add', 'acme', 'dev', 'bob'])
+    await must(['repo', 'grant', 'acme/web-*', 'team:acme/dev', '--role', 'write'])
+    await must(['robot', 'create', 'acme', 'ci'])
+    await must(['repo', 'grant', 'acme/*', 'robot:robot.acme.ci', '--role', 'AcrPull', '--role', 'AcrPush'])
+    await must(['repo', 'visibility', 'acme/open', 'public'])
+    assert.match(await must(['member', 'ls', 'acme']), /^USER +ROLE\nann +owner\nbob +member\nroot +owner$/)
+    const access = JSON.parse(await must(['repo', 'access', 'acme/web-1', '-o', 'json'])) as { principal: string }[]
+    assert.deepEqual(
+      access.map(({ principal }) => principal),
+      ['robot:robot.acme.ci', 'team:acme/dev'],
+    )
+    assert.match(
+      await must(['repo', 'explain', 'acme/web-1', 'bob']),
+      /push +allowed +team:acme\/dev has write on acme\/web-\*/,
+    )
+    const secret = await must(['token', 'create', 'laptop', '--scope', 'repo:read', '--expires', '7'])
+    assert.match(secret, /^holdfast_pat_/)
+    assert.match(await must(['token', 'ls']), /laptop +repo:read/)
+    assert.match(await must(['api', 'GET', '/me']), /^\{"kind":"user","name":"root"/)
+    assert.match(await must(['audit', 'verify']), /^whole: \d+ records$/)
+    assert.match(await must(['audit', 'export']), /"action":"organization\.created"/)
+    assert.equal((await holdfast(['org', 'show', 'nix'])).code, 5)
+    assert.equal((await holdfast(['org', 'shw', 'nix'])).code, 2)
+  })
+
+  it('lets a robot push and pull with real clients', { skip: need('crane', 'skopeo') }, async () => {
+    const secret = await must(['token', 'create', 'ci', '--robot', 'acme/ci'])
+    await simpleLayout(join(folder, 'layout'))
+    const image = `${registry.host}/acme/app:v1`
+    const creds = ['--dest-creds', `robot.acme.ci:${secret}`, '--dest-tls-verify=false']
+    await run('skopeo', ['copy', ...creds, `oci:${folder}/layout:v1`, `docker://${image}`])
+    const crane = { ...process.env, DOCKER_CONFIG: join(folder, 'crane') }
+    await run('crane', ['auth', 'login', '-u', 'robot.acme.ci', '--password-stdin', registry.host], {
+      env: crane,
+      input: secret,
+    })
+    assert.match(await run('crane', ['digest', '--insecure', image], { env: crane }), /^sha256:/)
+    await assert.rejects(run('crane', ['delete', '--insecure', image], { env: crane }), /DENIED|denied/)
+    await assert.rejects(
+      run('crane', ['copy', '--insecure', image, `${registry.host}/other/app:v1`], { env: crane }),
+      /DENIED|denied/,
+    )
+    await run('crane', ['copy', '--insecure', image, `${registry.host}/acme/open:v1`], { env: crane })
+    const nobody = { ...process.env, DOCKER_CONFIG: join(folder, 'nobody') }
+    await assert.rejects(
+      run('crane', ['digest', '--insecure', image], { env: nobody }),
+      /UNAUTHORIZED|authentication required/,
+    )
+  })
+
+  it('signs out, and the token is good no more', async () => {
+    const kept = await readFile(join(folder, 'docker/config.json'), 'utf8')
+    await must(['logout', registry.host])
+    await writeFile(join(folder, 'docker/config.json'), kept)
+    assert.equal((await holdfast(['whoami'])).code, 4)
+  })
+
+  it('makes a first administrator for a registry that does not run', async () => {
+    const data = join(folder, 'another')
+    await must(['admin', 'user', 'add', 'root', '--admin', '--password-stdin', '--data', data], adminPassword)
+    const other = await startRegistry({ data })
+    assert.equal((await fetch(`${other.url}/v2/`)).status, 401, 'with the first account it is closed')
+    await other.stop()
+  })
+})
