@@ -20,9 +20,11 @@ export async function signIn(): Promise<Row[]> {
   await putManifest(open.url, 'bench/app', 'v1', manifest)
   await open.stop()
   await cp(join(folder, 'open'), join(folder, 'closed'), { recursive: true })
+  const alone = { HOLDFAST_PROCESSES: '1' }
+  const variables = { ...alone, ...variablesFor(file) }
   const sides = [
-    await startProduct('holdfast', { folder: join(folder, 'open') }),
-    await startProduct('holdfast', { folder: join(folder, 'closed'), port: 5312, variables: variablesFor(file) }),
+    await startProduct('holdfast', { folder: join(folder, 'open'), variables: alone }),
+    await startProduct('holdfast', { folder: join(folder, 'closed'), port: 5312, variables }),
   ] as const
   try {
     return await measure(sides, join(folder, 'form'))

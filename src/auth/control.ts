@@ -25,7 +25,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when nobody takes them */
   async function identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
     for (const { authenticate } of authenticators) {
-      const principal = await authenticate(headers, address)
+      const found = authenticate(headers, address)
+      const principal = found instanceof Promise ? await found : found
       if (principal) return principal
     }
     const { authorization } = headers
@@ -33,7 +34,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     throw new OciError('UNAUTHORIZED')
   }
 
-  async function decide(principal: Principal, access: Access): Promise<Verdict> {
+  /** At once for who has a token, which is asked of every request of theirs. */
+  function decide(principal: Principal, access: Access): Verdict | Promise<Verdict> {
     if (!principal.granted) return authorizer.decide(principal, access)
     if (access.name === 'api') return 'allowed' // any token that is valid opens the API itself
     return principal.granted.some((grant) => covers(grant, access)) ? 'allowed' : 'denied'
@@ -50,7 +52,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     }
     const { principal } = request
     for (const access of needed) {
-      const verdict = await decide(principal, access)
+      const decided = decide(principal, access)
+      const verdict = typeof decided === 'string' ? decided : await decided
       if (verdict === 'allowed') continue
       authorizer.onRefusal?.(principal, access)
       if (hasToken()) throw unauthorized(message, needed, 'insufficient_scope')
