@@ -102,8 +102,9 @@ export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
   }
 
   /** Who signed in by other means than an account; a name that is somebody else's gives nothing. */
-  function strangerOf(kind: 'user' | 'robot', name: string, found: Account | undefined): Profile {
-    const isOutside = kind === 'user' && hasOutside && !found
+  async function strangerOf(kind: 'user' | 'robot', name: string, found: Account | undefined): Promise<Profile> {
+    // Where there are accounts a robot must be one of them.
+    const isOutside = hasOutside && !found && (kind === 'user' || !(await isAnybodyThere('')))
     const names = new Set(['*', 'everyone', `${kind}:${name}`])
     return { ...nobody, kind, name, isOutside, names, isDisabled: found !== undefined }
   }
