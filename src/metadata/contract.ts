@@ -3,6 +3,7 @@ import { testAccounts } from './contract/accounts.ts'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
+import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVault } from './contract/vault.ts'
@@ -31,6 +32,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     })
     testBlobsAndUploads(tools)
     testManifests(tools)
+    testHistory(tools)
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)

@@ -66,7 +66,6 @@ export function createGate(store: MetadataStore, { isOpen, ready, names, isMissi
     tags: {
       list: after(store.tags.list),
       delete: after(store.tags.delete),
-      history: after(store.tags.history),
     },
   }
 }

@@ -224,7 +224,8 @@ describe('holdfast reindex', () => {
   async function factsOf(data: string) {
     const { store } = await openStores({ configuration: configurationFor(data), clock: { now: () => new Date() } })
     const facts = [await store.volume.of('app'), await store.volume.of('team/multi')]
-    const history = await store.tags.history('app', 'moving')
+    const moves = await store.history.moves('app', 'moving', { limit: 100 })
+    const history = moves.map(({ digest, at }) => ({ digest, at }))
     await store.close()
     return { facts, history }
   }

@@ -5,11 +5,18 @@ import { mediaTypes } from '../../oci/media-types.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { ManifestPush, MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
+import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 
 /** A store with all that is asked of one. */
-type Store = MetadataStore & { volume: VolumeFacts; uploadStates: UploadStates; vault: Vault; accounts: AccountFacts }
+type Store = MetadataStore & {
+  volume: VolumeFacts
+  uploadStates: UploadStates
+  vault: Vault
+  accounts: AccountFacts
+  history: HistoryFacts
+}
 
 export interface Created {
   store: Store

@@ -43,7 +43,7 @@ async function tellAll(store: SqlStore) {
   return {
     facts: await Promise.all(repositories.map((name) => store.volume.of(name))),
     manifests: await Promise.all(repositories.map((name) => store.manifests.find(name, { tag: 'latest' }))),
-    histories: await Promise.all(repositories.map((name) => store.tags.history(name, 'latest'))),
+    histories: await Promise.all(repositories.map((name) => store.history.moves(name, 'latest', { limit: 100 }))),
     referrers: await Promise.all(
       repositories.map((name) => store.manifests.referrers(name, subject, [], { limit: 99, bytes: 1e6 })),
     ),

@@ -3,8 +3,10 @@ import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
 import { createAccountCommands } from './account-commands.ts'
 import type { Dialect } from './dialect.ts'
-import { hold, link, refer, tag } from './fact-writer.ts'
+import { hold, link, refer } from './fact-writer.ts'
+import { store, trash } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
+import { tag, untag } from './tags.ts'
 import { uploadStateCommands } from './upload-states.ts'
 import { vaultCommands } from './vault.ts'
 import { createVolumeCommands } from './volume-commands.ts'
@@ -37,7 +39,7 @@ export function createCommands(dialect: Dialect) {
   const { lock } = dialect
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
-    where repository_id = ?1 and digest = value`
+    where repository_id = ?1 and digest = value and trashed_at is null`
   const blobSizes = `
     select blob.digest, size from ${dialect.textsOf('?2')} cross join blob_link cross join blob
     where repository_id = ?1 and blob_link.digest = value and blob.digest = value`
@@ -109,15 +111,10 @@ export function createCommands(dialect: Dialect) {
       const size = content.length
       yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
       const id = known ?? (yield* ensureRepository(repository))
-      yield sql(
-        `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content)
-         values (?1, ?2, ?3, ?4, ?5, ?6)
-         on conflict (repository_id, digest) do update set media_type = excluded.media_type, content = excluded.content
-         where manifest.media_type <> excluded.media_type or manifest.content <> excluded.content`,
-        ...[id, digest, mediaType, subject ?? null, act.at, content],
-      )
+      yield* store(id, { ...push.manifest, subject, references: push.references }, act.at)
       yield* refer(id, { subject, digest, mediaType, size, artifactType, annotations })
-      for (const name of tags) yield* tag(id, name, digest, act.at)
+      for (const name of tags)
+        yield* tag(id, name, digest, { at: act.at, by: act.actor.name, why: push.why ?? 'pushed' })
       return { outcome: 'pushed' }
     },
 
@@ -125,23 +122,21 @@ export function createCommands(dialect: Dialect) {
       yield* lock({ alone: [repository] })
       const id = yield* repositoryId(repository)
       if (id === undefined) return undefined
-      const [manifest] = yield sql('select subject from manifest where repository_id = ?1 and digest = ?2', id, digest)
+      const [manifest] = yield sql(
+        'select id, subject from manifest where repository_id = ?1 and digest = ?2 and trashed_at is null',
+        ...[id, digest],
+      )
       if (!manifest) return undefined
       const found = yield sql('select name from tag where repository_id = ?1 and digest = ?2 order by name', id, digest)
       const tags = found.map(({ name }) => String(name))
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
-      yield sql(
-        `delete from tag_history
-         where repository_id = ?1 and name in (select name from tag where repository_id = ?1 and digest = ?2)`,
-        ...[id, digest],
-      )
-      yield sql('delete from tag where repository_id = ?1 and digest = ?2', id, digest)
+      for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })
       if (manifest.subject !== null)
         yield sql(
           'delete from referrer where repository_id = ?1 and subject = ?2 and digest = ?3',
           ...[id, String(manifest.subject), digest],
         )
-      yield sql('delete from manifest where repository_id = ?1 and digest = ?2', id, digest)
+      yield* trash(Number(manifest.id), { at: act.at, by: act.actor.name, why: 'deleted', tags })
       return tags
     },
 
@@ -150,8 +145,7 @@ export function createCommands(dialect: Dialect) {
       const id = yield* repositoryId(repository)
       if (id === undefined || (yield* digestOfTag(id, name)) === undefined) return false
       yield* record(act, [{ type: 'tag.deleted', repository, tag: name }])
-      yield sql('delete from tag_history where repository_id = ?1 and name = ?2', id, name)
-      yield sql('delete from tag where repository_id = ?1 and name = ?2', id, name)
+      yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'deleted' })
       return true
     },
 

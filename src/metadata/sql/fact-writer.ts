@@ -48,39 +48,3 @@ export function* refer(repositoryId: number, { subject, ...descriptor }: Referre
     JSON.stringify({ mediaType, digest, size, artifactType, annotations }),
   )
 }
-
-/**
- * Points the tag there. Where it points now it says itself: its history is written when it moves on. Its moment only rises, also
- * where clocks differ: by it the last move is told.
- */
-export function* tag(repositoryId: number, name: string, digest: Digest, at: number): Steps<void> {
-  yield sql(
-    `insert into tag_history (repository_id, name, digest, at)
-     select repository_id, name, digest, moved_at from tag where repository_id = ?1 and name = ?2 and digest <> ?3
-     on conflict (repository_id, name, digest) do update set at = excluded.at`,
-    repositoryId,
-    name,
-    digest,
-  )
-  yield sql(
-    `insert into tag (repository_id, name, digest, moved_at) values (?1, ?2, ?3, ?4)
-     on conflict (repository_id, name) do update set digest = excluded.digest,
-       moved_at = case when excluded.moved_at >= tag.moved_at then excluded.moved_at else tag.moved_at + 1 end`,
-    repositoryId,
-    name,
-    digest,
-    at,
-  )
-}
-
-/** Remembers where a tag pointed. */
-export function* remember(repositoryId: number, name: string, digest: Digest, at: number): Steps<void> {
-  yield sql(
-    `insert into tag_history (repository_id, name, digest, at) values (?1, ?2, ?3, ?4)
-     on conflict (repository_id, name, digest) do update set at = excluded.at`,
-    repositoryId,
-    name,
-    digest,
-    at,
-  )
-}

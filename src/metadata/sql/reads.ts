@@ -11,7 +11,8 @@ const manifestByTag = `
   join manifest on manifest.repository_id = repository.id and manifest.digest = tag.digest
   where repository.name = ?1 and tag.name = ?2`
 const manifestByDigest = `
-  select ${manifest} from manifest join repository on repository.id = repository_id where name = ?1 and digest = ?2`
+  select ${manifest} from manifest join repository on repository.id = repository_id
+  where name = ?1 and digest = ?2 and trashed_at is null`
 
 /** What the store is asked, each the steps of an answer. */
 export function createReads({ textsOf, settled }: Dialect) {
@@ -45,7 +46,7 @@ export function createReads({ textsOf, settled }: Dialect) {
       return names(
         yield sql(
           `select name from repository where name > ?1
-             and exists (select 1 from manifest where repository_id = repository.id) order by name limit ?2`,
+             and exists (select 1 from manifest where repository_id = repository.id and trashed_at is null) order by name limit ?2`,
           last,
           limit,
         ),
@@ -109,19 +110,6 @@ export function createReads({ textsOf, settled }: Dialect) {
       if (!found) return undefined
       const text = 'select name from tag where repository_id = ?1 and name > ?2 order by name limit ?3'
       return names(yield sql(text, Number(found.id), last, limit))
-    },
-    *history(repository: string, tag: string): Steps<{ digest: Digest; at: Date }[]> {
-      const rows = yield sql(
-        `select digest, max(at) as at from (
-           select digest, at from tag_history join repository on repository.id = repository_id
-           where repository.name = ?1 and tag_history.name = ?2
-           union all select digest, moved_at from tag join repository on repository.id = repository_id
-           where repository.name = ?1 and tag.name = ?2) history
-         group by digest order by max(at) desc, digest`,
-        repository,
-        tag,
-      )
-      return rows.map(({ digest, at }) => ({ digest: digest as Digest, at: new Date(Number(at)) }))
     },
     *upload(id: string): Steps<Upload | undefined> {
       const [row] = yield sql('select id, repository, algorithm, owner from upload where id = ?1', id)

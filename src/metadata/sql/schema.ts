@@ -225,6 +225,39 @@ const migrations: ((words: Words) => string)[] = [
   -- who began an upload: nobody else goes on with it
   alter table upload add column owner ${text} not null default '';
   `,
+  ({ text, integer, keyedTable }) => `
+  -- the journal: every move of a tag, with who made it and why; its end has no digest
+  create table tag_move (
+    repository_id ${integer} not null references repository,
+    name ${text} not null,
+    at ${integer} not null,
+    digest ${text} not null,
+    actor ${text} not null,
+    why ${text} not null,
+    primary key (repository_id, name, at)
+  ) ${keyedTable};
+  insert into tag_move select repository_id, name, moved_at, digest, '', 'pushed' from tag;
+  insert into tag_move select repository_id, name, at, digest, '', 'pushed' from tag_history where true on conflict do nothing;
+  drop table tag_history;
+
+  -- what a manifest refers to: its config, layers and children
+  create table reference (
+    repository_id ${integer} not null references repository,
+    digest ${text} not null,
+    manifest_id ${integer} not null,
+    primary key (repository_id, digest, manifest_id)
+  ) ${keyedTable};
+  create index reference_manifest on reference (manifest_id);
+  -- whether all it refers to is there: not yet where it was stored before, or taken in from a volume
+  alter table manifest add column is_referring ${integer} not null default 0;
+
+  -- deleted, but kept for a while: when, by whom and why, and which tags went along (a JSON list)
+  alter table manifest add column trashed_at ${integer};
+  alter table manifest add column trashed_by ${text};
+  alter table manifest add column trashed_why ${text};
+  alter table manifest add column trashed_tags ${text};
+  create index manifest_trash on manifest (trashed_at) where trashed_at is not null;
+  `,
 ]
 
 export const schemaVersion = migrations.length

@@ -2,12 +2,14 @@ import type { Vault } from '../../auth/vault.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
+import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { createAccountFacts } from './account-facts.ts'
 import type { Run } from './commands.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
+import { createHistory } from './history.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
@@ -17,6 +19,7 @@ export type SqlStore = MetadataStore & {
   uploadStates: UploadStates
   vault: Vault
   accounts: AccountFacts
+  history: HistoryFacts
 }
 
 interface Deps {
@@ -57,7 +60,6 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     tags: {
       list: async (repository, page) => read(reads.tags(repository, page)),
       delete: (repository, tag, actor) => run('deleteTag', repository, tag, { at: now(), actor }),
-      history: async (repository, tag) => read(reads.history(repository, tag)),
     },
     uploads: {
       create: (upload) => run('createUpload', upload, now()),
@@ -82,6 +84,7 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
       release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
+    history: createHistory({ read }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),

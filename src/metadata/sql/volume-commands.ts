@@ -1,10 +1,11 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Happening } from '../../registry/ports/events.ts'
-import type { Found } from '../volume-facts.ts'
+import { type Found, registry2 } from '../volume-facts.ts'
 import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
-import { hold, refer, remember, tag } from './fact-writer.ts'
+import { hold, refer } from './fact-writer.ts'
 import { sql, type Steps } from './statement.ts'
+import { remember, tag } from './tags.ts'
 
 interface Shared {
   dialect: Dialect
@@ -28,14 +29,16 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
         // Nobody knows when it was pulled; "now" keeps it from being taken for unused.
         yield sql(
           `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content, last_pulled_at)
-           values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict do nothing`,
+           values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+           on conflict (repository_id, digest) do update set trashed_at = null where manifest.trashed_at is not null`,
           ...[id, digest, mediaType, subject ?? null, pushedAt, content, now],
         )
         yield* refer(id, { subject, digest, mediaType, size: content.length, artifactType, annotations })
       }
       for (const { name, digest, movedAt, history } of tags) {
-        for (const move of history) yield* remember(id, name, move.digest, move.at)
-        yield* tag(id, name, digest, movedAt) // last: it knows best when the tag came to where it is
+        const taken = { by: registry2.name, why: 'taken over' } as const
+        for (const move of history) yield* remember(id, name, move.digest, { ...taken, at: move.at })
+        yield* tag(id, name, digest, { ...taken, at: movedAt }) // last: it knows best when the tag came to where it is
       }
       return true
     },

@@ -13,7 +13,7 @@ const layers = `
   select digest as key from blob_link where repository_id = ?1 and digest > ?2 order by digest limit ${pageSize}`
 const manifests = `
   select digest as key, pushed_at, media_type from manifest
-  where repository_id = ?1 and digest > ?2 order by digest limit ${pageSize}`
+  where repository_id = ?1 and digest > ?2 and trashed_at is null order by digest limit ${pageSize}`
 const tags = `
   select name as key, digest, moved_at from tag
   where repository_id = ?1 and name > ?2 order by name limit ${pageSize}`
@@ -74,7 +74,7 @@ export function createVolumeFacts({ reads, read, run, now, forget }: Deps): Volu
 }
 
 const repositories = `
-  select name from repository where exists (select 1 from manifest where repository_id = repository.id)
+  select name from repository where exists (select 1 from manifest where repository_id = repository.id and trashed_at is null)
     or exists (select 1 from blob_link where repository_id = repository.id) order by name`
 
 function* rowsOf(text: string, ...values: (string | number)[]): Steps<Row[]> {

@@ -34,6 +34,8 @@ export interface ManifestPush {
   references: ContentReference[]
   /** Where the tag must stand for the push to happen: on any of these digests (`*`: wherever it is), or nowhere. */
   expects?: { digests: string[] } | 'absent' | undefined
+  /** Why the tags move, where it is not for a client's push; for their history. */
+  why?: 'restored'
 }
 
 export type PushOutcome =
@@ -68,7 +70,7 @@ export interface MetadataStore {
     find(repository: string, reference: Reference): Promise<StoredManifest | undefined>
     /** Stores the manifest and sets its tags, if all it refers to is there and its tag stands where expected. */
     push(push: ManifestPush, actor: Actor): Promise<PushOutcome>
-    /** Deletes the manifest and every tag on it; gives those tags, or undefined when there is no such manifest. */
+    /** Moves the manifest to the trash and deletes every tag on it; gives those tags, or undefined when there is no such manifest. */
     delete(repository: string, digest: Digest, actor: Actor): Promise<string[] | undefined>
     /**
      * The manifests with this subject, of `artifactTypes` only if any are given: their descriptors in order of digest as JSON
@@ -85,8 +87,6 @@ export interface MetadataStore {
     /** Undefined when there is no such repository. */
     list(repository: string, page: Page): Promise<string[] | undefined>
     delete(repository: string, tag: string, actor: Actor): Promise<boolean>
-    /** Every digest the tag pointed to since it was last deleted, with the last time it began to; the newest first. */
-    history(repository: string, tag: string): Promise<{ digest: Digest; at: Date }[]>
   }
   uploads: {
     create(upload: Upload): Promise<void>

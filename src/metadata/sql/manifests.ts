@@ -1,0 +1,44 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { StoredManifest } from '../../registry/ports/metadata.ts'
+import { sql, type Steps } from './statement.ts'
+
+interface Pushed extends StoredManifest {
+  subject: Digest | undefined
+  references: { digest: Digest }[]
+}
+
+/** Stores a manifest and what it refers to, also over one in the trash; gives nothing new to one that is there as it is. */
+export function* store(repositoryId: number, pushed: Pushed, at: number): Steps<void> {
+  const { digest, mediaType, subject, content, references } = pushed
+  const [changed] = yield sql(
+    `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content, is_referring)
+     values (?1, ?2, ?3, ?4, ?5, ?6, 1)
+     on conflict (repository_id, digest) do update
+       set media_type = excluded.media_type, content = excluded.content, is_referring = 1, trashed_at = null
+     where manifest.trashed_at is not null or manifest.media_type <> excluded.media_type
+       or manifest.content <> excluded.content or manifest.is_referring = 0
+     returning id`,
+    ...[repositoryId, digest, mediaType, subject ?? null, at, content],
+  )
+  if (changed) yield* refers(repositoryId, Number(changed.id), references)
+}
+
+/** Notes what a manifest refers to. */
+export function* refers(repositoryId: number, id: number, references: { digest: Digest }[]): Steps<void> {
+  for (const { digest } of references)
+    yield sql(
+      'insert into reference (repository_id, digest, manifest_id) values (?1, ?2, ?3) on conflict do nothing',
+      ...[repositoryId, digest, id],
+    )
+}
+
+/** Puts a manifest, which no tag points to any more, into the trash: it can be restored, and nothing it refers to goes. */
+export function* trash(
+  id: number,
+  { at, by, why, tags }: { at: number; by: string; why: string; tags: string[] },
+): Steps<void> {
+  yield sql(
+    'update manifest set trashed_at = ?2, trashed_by = ?3, trashed_why = ?4, trashed_tags = ?5 where id = ?1',
+    ...[id, at, by, why, JSON.stringify(tags)],
+  )
+}
