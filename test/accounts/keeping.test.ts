@@ -3,10 +3,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { DatabaseSync } from 'node:sqlite'
-import { passwordOf, useAccounts } from '../support/accounts.ts'
+import { adminPassword, basic, passwordOf, useAccounts } from '../support/accounts.ts'
 import { useApp } from '../support/app.ts'
 import { holdfast } from '../support/holdfast.ts'
 import { startPostgres, withoutPostgres } from '../support/postgres.ts'
+import { startRegistry } from '../support/registry.ts'
 
 describe('the audit log', () => {
   it('tells who did what, who signed in and who was refused, and notices every change of it', async () => {
@@ -88,6 +89,28 @@ describe('accounts', () => {
     await writeFile(join(first.folder, 'data/holdfast/holdfast.db'), 'damaged')
     const lost = await holdfast('reindex', '--data', join(first.folder, 'data'))
     assert.match(lost.output, /reindex\.accounts-lost .*holdfast\.access: closed/)
+  })
+
+  it('are the same in every process of a machine, as soon as they are changed', async () => {
+    const registry = await startRegistry({
+      env: { HOLDFAST_PROCESSES: '2', HOLDFAST_ADMIN_USER: 'root', HOLDFAST_ADMIN_PASSWORD: adminPassword },
+    })
+    const ask = async (method: string, path: string, as: string, body?: object) => {
+      // A connection of its own each time, so that both processes are asked.
+      const headers = { Authorization: as, Connection: 'close', 'Content-Type': 'application/json' }
+      return (await fetch(registry.url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) })).status
+    }
+    const root = basic('root', adminPassword)
+    for (let i = 0; i < 10; i++) {
+      const [name, path] = [`user${i}`, `/api/v1/users/user${i}`]
+      assert.equal(await ask('PUT', path, root, { password: passwordOf(name) }), 201)
+      const statuses = () =>
+        Promise.all(Array.from({ length: 4 }, () => ask('GET', '/v2/', basic(name, passwordOf(name)))))
+      assert.deepEqual(await statuses(), [200, 200, 200, 200])
+      assert.equal(await ask('PUT', path, root, { isDisabled: true }), 200)
+      assert.deepEqual(await statuses(), [401, 401, 401, 401])
+    }
+    await registry.dispose()
   })
 
   it('on PostgreSQL are seen by every node', { skip: withoutPostgres }, async (t) => {

@@ -9,7 +9,7 @@ const dayInSeconds = 24 * 60 * 60
  * Users, organizations, robots and access tokens, and the one authorizer. While there is no account and nothing is configured,
  * everyone may do everything, as with registry:2: then no request is asked anything, and nothing of it is in memory.
  */
-export function accounts(platform: Platform, { access }: Serving): Feature {
+export function accounts(platform: Platform, { access, siblings }: Serving): Feature {
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
   let engine: Promise<Engine> | undefined
@@ -60,7 +60,7 @@ export function accounts(platform: Platform, { access }: Serving): Feature {
         const { makeAdministrator, offerSetup } = await import('./start.ts')
         const { passwords } = await load()
         if (admin) await makeAdministrator({ facts, admin, passwords, log, clock })
-        await offerSetup({ facts, vault, log, clock })
+        if (siblings.isFirst) await offerSetup({ facts, vault, log, clock })
       }
       await lookWhetherOpen()
       if (!isOpen) await load()
