@@ -20,22 +20,23 @@ interface Deps {
 /** What the database knows of accounts, remembered until it changes: a decision asks for nothing that was asked before. */
 export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
   let version = -1
-  let lookedAt = 0
+  let lookedAt = -Infinity
   let looking: Promise<void> | undefined
   let forgets: (() => void)[] = []
 
   /** Drops what is remembered if something changed. */
-  async function look(isUrgent = false): Promise<void> {
-    const now = clock.now().getTime()
-    if (!isUrgent && version >= 0 && lookMs > 0 && now - lookedAt < lookMs && now >= lookedAt) return
-    looking ??= (async () => {
-      const present = await facts.version()
-      lookedAt = now
-      if (present === version) return
-      version = present
-      for (const forget of forgets) forget()
-    })().finally(() => (looking = undefined))
-    await looking
+  function look(isUrgent = false): Promise<void> | undefined {
+    if (!isUrgent && performance.now() - lookedAt < lookMs) return undefined
+    return (looking ??= lookNow().finally(() => (looking = undefined)))
+  }
+
+  async function lookNow(): Promise<void> {
+    const asked = performance.now()
+    const present = await facts.version()
+    lookedAt = asked
+    if (present === version) return
+    version = present
+    for (const forget of forgets) forget()
   }
 
   /** Reads by `read` what is not remembered; keeps it only if nothing changed meanwhile. */

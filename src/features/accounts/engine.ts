@@ -6,8 +6,8 @@ import { createAuthorizer } from './authorizer.ts'
 import { createDirectory } from './directory.ts'
 import { createSignIn } from './sign-in.ts'
 
-/** How late a change by another node may be seen: SQLite is asked each time, which costs nothing. */
-const lookMs = { sqlite: 0, postgres: 1000 }
+/** How late a change by another process may be seen: with SQLite no later than a request takes that asks twice. */
+const lookMs = { sqlite: 0.2, postgres: 1000 }
 
 interface Deps extends Pick<Serving, 'access'> {
   platform: Platform
