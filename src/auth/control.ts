@@ -6,6 +6,12 @@ import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenPro
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
+/** What was asked for, in the words of registry:2. */
+function detailOf(needed: Access[]) {
+  const asked = needed.filter(({ name }) => name !== 'api')
+  return asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+}
+
 /** How many repositories a list looks at, at a time and in all. */
 const [lookedAtOnce, maxLooked] = [1000, 20_000]
 
@@ -57,7 +63,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
       const isHidden = verdict === 'hidden' && needed.every(({ action }) => action === 'pull')
-      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED')
+      // docker tries a refused push again for a minute, unless the refusal has a detail.
+      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED', { detail: [detailOf(needed)] })
     }
   }
 
@@ -67,11 +74,10 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     problem?: TokenProblem,
     cause?: OciError,
   ): OciError {
-    const asked = needed.filter(({ name }) => name !== 'api')
-    const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+    const detail = detailOf(needed)
     return new OciError('UNAUTHORIZED', {
       ...(cause && { message: cause.message, cause }),
-      detail: [asked.length > 0 ? detail : null],
+      detail: [detail.length > 0 ? detail : null],
       headers: { ...cause?.headers, 'WWW-Authenticate': challenger.challenge(needed, message, problem) },
     })
   }

@@ -39,7 +39,6 @@ export function outsideTokens(
         },
       },
     ],
-    authorizer: { decide: async () => 'denied' }, // only a token's grants allow
     challenger: bearerChallenger({
       realmOf: (message) => (redirectPath === undefined ? realm : `${originOf(baseOf(message))}${redirectPath}`),
       service,
