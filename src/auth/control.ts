@@ -86,7 +86,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     admit,
     identify,
     /** Whether nobody need be asked at all: everyone may do everything. */
-    isOpen: (): boolean => authorizer.isOpen?.() ?? false,
+    isOpen: (): boolean | Promise<boolean> => authorizer.isOpen?.() ?? false,
     async allows(principal: Principal, access: Access): Promise<boolean> {
       return (await decide(principal, access)) === 'allowed'
     },

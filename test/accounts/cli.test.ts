@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { adminPassword, passwordOf } from '../support/accounts.ts'
 import { simpleLayout } from '../support/oci-layout.ts'
 import { need, run } from '../support/programs.ts'
@@ -153,5 +154,15 @@ describe('the command line', () => {
     const other = await startRegistry({ data })
     assert.equal((await fetch(`${other.url}/v2/`)).status, 401, 'with the first account it is closed')
     await other.stop()
+  })
+
+  it('closes a registry that runs by the first account, also when nobody has asked it for long', async () => {
+    const data = join(folder, 'open')
+    const open = await startRegistry({ data })
+    assert.equal((await fetch(`${open.url}/v2/`)).status, 200)
+    await must(['admin', 'user', 'add', 'root', '--admin', '--password-stdin', '--data', data], adminPassword)
+    await setTimeout(1000) // so old may be what it knows
+    assert.equal((await fetch(`${open.url}/v2/`)).status, 401, 'the first request after it')
+    await open.stop()
   })
 })

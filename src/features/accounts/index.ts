@@ -19,14 +19,16 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
   function load(): Promise<Engine> {
     const hasOutside = auth?.kind === 'htpasswd' || auth?.kind === 'silly'
     return (engine ??= import('./engine.ts').then(({ createEngine }) =>
-      createEngine({ platform, access, hasOutside, changed: lookWhetherOpen }),
+      createEngine({ platform, access, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
     ))
   }
 
-  async function lookWhetherOpen(): Promise<void> {
-    lookedAt = clock.now().getTime()
+  async function lookWhetherOpen(): Promise<boolean> {
+    const asked = performance.now()
     const isAnybodyThere = (await facts.list('account', { kind: 'user' }, { limit: 1 })).length > 0
     isOpen = !auth && !isAnybodyThere && (configuration.access ?? 'open') === 'open'
+    lookedAt = asked
+    return isOpen
   }
 
   return {
@@ -40,11 +42,8 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
     authorizer: {
       decide: async (principal, asked) => (await load()).authorizer.decide(principal, asked),
       onRefusal: (principal, asked) => void load().then(({ authorizer }) => authorizer.onRefusal(principal, asked)),
-      isOpen() {
-        if (isOpen && clock.now().getTime() - lookedAt >= lookMs)
-          void lookWhetherOpen().catch((error: unknown) => log.error('accounts.unreadable', { error: String(error) }))
-        return isOpen
-      },
+      // Nobody is let in by what was so before: however long nobody came, the next one waits for the look.
+      isOpen: () => (isOpen && performance.now() - lookedAt >= lookMs ? lookWhetherOpen() : isOpen),
     },
     ...(!auth && { challenger: { challenge: () => 'Basic realm="holdfast"' } }),
     jobs: [
