@@ -9,6 +9,8 @@ const maxRemembered = 10_000
 
 interface Deps {
   clock: { now(): Date }
+  /** Whether the tokens are of an issuer of others. */
+  foreign?: true
   /** Whether this token is ours to judge. */
   isOurs(jwt: Jwt): boolean
   /** Gives the claims of a token that is good. @throws OciError UNAUTHORIZED */
@@ -20,7 +22,7 @@ interface Deps {
  * then remembered until it expires: found by its signature, which is the shortest that tells it from others, and compared as a
  * whole. (To hash it for each request would cost more than all else that is done for it.)
  */
-export function createBearers({ clock, isOurs, verify }: Deps) {
+export function createBearers({ clock, foreign, isOurs, verify }: Deps) {
   const now = () => clock.now().getTime()
   const remembered = new Map<string, { text: string; principal: Principal & { until: number } }>()
 
@@ -38,7 +40,7 @@ export function createBearers({ clock, isOurs, verify }: Deps) {
   async function readAnew(text: string, id: string, address: string): Promise<Principal | undefined> {
     const jwt = looksLikeJwt(text) ? readJwt(text) : undefined
     if (!jwt || !isOurs(jwt)) return undefined
-    const found = principalOf(await verify(jwt))
+    const found = { ...principalOf(await verify(jwt)), ...(foreign && { foreign }) }
     if (remembered.size >= maxRemembered) remembered.delete(remembered.keys().next().value!)
     remembered.set(id, { text, principal: found })
     return withAddress(found, address)
@@ -47,8 +49,8 @@ export function createBearers({ clock, isOurs, verify }: Deps) {
 
 /** A copy for who sent this request. */
 function withAddress(principal: Principal, address: string): Principal {
-  const { kind, granted, until } = principal
-  const more = { address, granted: granted!, until: until! }
+  const { kind, granted, until, foreign } = principal
+  const more = { address, granted: granted!, until: until!, ...(foreign && { foreign }) }
   if (kind === 'anonymous') return { kind, ...more }
   const { name, token } = principal
   return token === undefined ? { kind, name, ...more } : { kind, name, token, ...more }

@@ -115,7 +115,7 @@ const refused: [text: string, error: string][] = [
   ],
   [
     'auth: {silly: {realm: r, service: s}}\nholdfast: {tokens: {enabled: true}}',
-    "3: holdfast.tokens.enabled does not go with auth.silly: there signing in is another's business",
+    '3: holdfast.tokens.enabled needs users of its own: expected accounts or auth.htpasswd',
   ],
   ...[
     ['expiration: 59s', 'expiration is not between 60s and 1h: clients take less than 60s for 60s'],

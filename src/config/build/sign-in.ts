@@ -59,23 +59,18 @@ function buildOutside({ missing, warn, error }: Build, token: Token): AuthConfig
 
 /** `holdfast.tokens`: undefined where the token service is off. */
 export function buildTokens({ reading, error }: Build): TokensConfiguration | undefined {
-  const { enabled, realm, service, issuer, services, expiration, offline } = reading.values.holdfast.tokens
-  const { access, admin } = reading.values.holdfast
-  const other = otherSignIn(reading)
-  // Where accounts are meant to be.
-  if (!(enabled ?? (!other && (access !== undefined || admin.user !== undefined)))) return undefined
-  if (other) error('holdfast.tokens.enabled', `does not go with ${other}: there signing in is another's business`)
+  const { auth, holdfast } = reading.values
+  const { enabled, realm, service, issuer, services, expiration, offline } = holdfast.tokens
+  const { silly, token } = auth
+  const asksForAccounts = (holdfast.access ?? 'open') !== 'open' || holdfast.admin.user !== undefined
+  if (!(enabled ?? (asksForAccounts && !auth.htpasswd && !silly && !token))) return undefined
+  if (silly || token) error('holdfast.tokens.enabled', 'needs users of its own: expected accounts or auth.htpasswd')
   if (/["\\\s,]/.test(service)) error('holdfast.tokens.service', 'has quotes, blanks or commas: expected a plain name')
   if (realm && /["\\\s,]/.test(realm))
     error('holdfast.tokens.realm', 'has quotes, blanks or commas: expected a plain URL')
   if (expiration < minute || expiration > hour)
     error('holdfast.tokens.expiration', 'is not between 60s and 1h: clients take less than 60s for 60s')
   return { realm, service, issuer, services: withoutUndefined(services), lifeMs: expiration, offline }
-}
-
-/** A way to sign in that leaves no room for others. */
-function otherSignIn({ values: { auth } }: Build['reading']): string | undefined {
-  return auth.token ? 'auth.token' : auth.silly && 'auth.silly'
 }
 
 type Rule = Build['reading']['values']['holdfast']['workloadidentity'][number]
@@ -90,9 +85,11 @@ export function buildWorkloadIdentity(build: Build): WorkloadIdentityRule[] {
   for (const [index, { issuer, jwks }] of rules.entries())
     if (rules.some((other) => other.issuer === issuer && other.jwks !== jwks))
       error(`holdfast.workloadidentity.${index}.jwks`, 'is not the same in all rules of its issuer')
-  const other = otherSignIn(reading)
-  if (rules.length > 0 && other)
-    error('holdfast.workloadidentity', `does not go with ${other}: there signing in is another's business`)
+  if (rules.length > 0 && !values.auth.htpasswd && (values.holdfast.access ?? 'open') === 'open')
+    error(
+      'holdfast.workloadidentity',
+      'needs a registry that is not open: expected holdfast.access: closed, or auth.htpasswd',
+    )
   return rules
 }
 

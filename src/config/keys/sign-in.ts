@@ -7,7 +7,7 @@ export const tokens = section(
   {
     enabled: key(
       booleanKind,
-      'Whether clients are told to fetch tokens; by default with `holdfast.access` or `holdfast.admin`.',
+      'Whether clients are told to fetch tokens; by default where `holdfast.access` or `holdfast.admin` is given and `auth` is not.',
     ),
     realm: key(urlKind, "Where clients fetch tokens; this registry's own `/token` under the name it is called by."),
     service: key(textKind, 'What this registry is called in tokens.', { default: 'holdfast' }),

@@ -17,6 +17,7 @@ export function outsideTokens(
 
   const read = createBearers({
     clock,
+    foreign: true,
     isOurs: () => true,
     verify(jwt) {
       const now = clock.now()
@@ -39,8 +40,6 @@ export function outsideTokens(
         },
       },
     ],
-    // Only a token's grants allow. It is asked about their holder alone where they grant the list of all repositories.
-    authorizer: { decide: async ({ until }) => (until === undefined ? 'denied' : 'allowed') },
     challenger: bearerChallenger({
       realmOf: (message) => (redirectPath === undefined ? realm : `${originOf(baseOf(message))}${redirectPath}`),
       service,

@@ -28,6 +28,8 @@ interface Deps {
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
   clock: { now(): Date }
+  /** Milliseconds by which all nodes go. */
+  leaseNow?: () => number
   findManifest: MetadataStore['manifests']['find']
   /** Called when this was changed without an event: for what is kept in memory. */
   forget(repository: string, digest: Digest | undefined, tags: string[]): void
@@ -35,8 +37,9 @@ interface Deps {
 }
 
 /** The port over a database that takes steps: what both databases share. */
-export function createSqlStore({ reads, read, run, clock, findManifest, forget, close }: Deps): SqlStore {
+export function createSqlStore({ reads, read, run, clock, findManifest, forget, close, ...deps }: Deps): SqlStore {
   const now = () => clock.now().getTime()
+  const { leaseNow = now } = deps
   return {
     repositories: {
       list: async (page) => read(reads.repositories(page)),
@@ -80,8 +83,8 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
       names: async () => read(reads.cursors()),
     },
     jobs: {
-      claim: (name, holder, leaseSeconds) => run('claimJob', { name, holder }, now(), leaseSeconds * 1000),
-      release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
+      claim: (name, holder, leaseSeconds) => run('claimJob', { name, holder }, leaseNow(), leaseSeconds * 1000),
+      release: (name, holder, seconds) => run('releaseJob', { name, holder }, leaseNow() + seconds * 1000),
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     history: createHistory({ read }),
