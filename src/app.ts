@@ -23,6 +23,7 @@ import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
+import { rescuing } from './storage/rescuing.ts'
 import { timed } from './storage/timed.ts'
 import { openStores } from './stores.ts'
 import { createOwner } from './volume/owner.ts'
@@ -73,7 +74,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     writer,
     lockWaitMs: member.lockWaitMs,
   })
-  const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
+  const driver = metrics ? timed(files, measureStorage(metrics, configuration)) : files
+  const storage = rescuing(driver, store.collection)
   const isShared = configuration.databaseUrl !== undefined
   const isRemote = configuration.storage.objects !== undefined
   const kept = { storage, store, log, clock, follow: configuration.storage.followTree, isRemote }
@@ -87,7 +89,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const { metadata } = volume
   const features: Feature[] = await createFeatures(
-    { configuration, storage, metadata, vault: store.vault, accounts: store.accounts, log, clock },
+    {
+      ...{ configuration, storage, metadata, volume, log, clock },
+      ...{ vault: store.vault, accounts: store.accounts, collection: store.collection },
+    },
     {
       stopping: stopping.signal,
       metrics,

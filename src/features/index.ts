@@ -1,6 +1,7 @@
 import type { Feature, Platform, Serving } from './feature.ts'
 import { accessLog } from './access-log/index.ts'
 import { accounts } from './accounts/index.ts'
+import { collection } from './collection/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
 import { maintenance } from './maintenance/index.ts'
@@ -36,6 +37,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     uploadPurge(platform),
     eventRetention(platform),
     scrub(platform),
+    collection(platform, serving),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

@@ -31,6 +31,8 @@ const [job] = uploadPurge({
   metadata,
   vault: metadata.vault,
   accounts: metadata.accounts,
+  collection: metadata.collection,
+  volume: { passed: async () => true },
   clock,
   log,
 }).jobs!
@@ -96,6 +98,8 @@ describe('the upload purge', () => {
       metadata,
       vault: metadata.vault,
       accounts: metadata.accounts,
+      collection: metadata.collection,
+      volume: { passed: async () => true },
       clock,
       log,
     }).jobs![0]!.run(new AbortController().signal)
@@ -113,6 +117,8 @@ describe('the upload purge', () => {
         metadata,
         vault: metadata.vault,
         accounts: metadata.accounts,
+        collection: metadata.collection,
+        volume: { passed: async () => true },
         clock,
         log,
       }).jobs!

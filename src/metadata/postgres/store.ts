@@ -48,6 +48,7 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
   }
 
   return createSqlStore({
+    textsOf: dialect.textsOf,
     reads,
     read: connections.read,
     run: run as Run,
