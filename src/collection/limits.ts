@@ -15,6 +15,8 @@ export interface Limits {
   /** The start of uploads that keep their repository from being collected. */
   uploads: number | undefined
   trashed: number
+  /** What was pulled since is kept. */
+  pulled: number
   condemned: number
   /** How long it is remembered that bytes were deleted. */
   deleted: number
@@ -34,6 +36,7 @@ export function limitsAt(
     doubted: now - Math.max(graceMs, least),
     ended: now - Math.max(0, least - graceMs),
     uploads: isServing ? now - day : undefined,
+    pulled: now - collection.keepPulledMs,
     trashed: now - trash.keepMs,
     condemned: now - (isServing ? settleMs : 0),
     deleted: now - day,

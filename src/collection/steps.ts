@@ -1,5 +1,5 @@
 import { dirname } from 'node:path/posix'
-import type { Bytes, CollectionFacts, Doubt } from '../metadata/collection-facts.ts'
+import type { Bytes, CollectionFacts, Doubt, Loose } from '../metadata/collection-facts.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import type { Log } from '../platform/log.ts'
 import { blobPath } from '../registry/paths.ts'
@@ -21,6 +21,8 @@ export interface RunDeps {
 
 /** What a run has done. */
 export interface Done {
+  /** Manifests that nothing keeps: they went into the trash. */
+  untagged: number
   /** Manifests of the trash that ended. */
   manifests: number
   /** Blobs that were taken out of a repository. */
@@ -59,6 +61,23 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
 
   async function beginDoubts(): Promise<void> {
     while ((await facts.beginDoubts(10 * portion)) > 0) await breathe()
+  }
+
+  /** Moves manifests into the trash that neither a tag nor an index, a subject or a recent pull keeps. */
+  async function trashLoose({ doubted, ended, pulled }: Limits): Promise<void> {
+    const limits = { before: doubted, doubtedAt: ended, pulledSince: pulled }
+    for (let last: Loose | undefined; ;) {
+      const found = await facts.loose(doubted, portion, last)
+      let trashed = 0
+      for (const [repository, own] of Map.groupBy(found, (one) => one.repository)) {
+        const digests = own.map(({ digest }) => digest)
+        trashed += (await facts.judgeManifests(repository, digests, limits)).trashed
+      }
+      done.untagged += trashed
+      if (found.length < portion) return
+      last = found.at(-1)
+      await breathe()
+    }
   }
 
   /** Ends what was in the trash for long enough. */
@@ -141,7 +160,7 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
     done.bytes += blobs.reduce((sum, { size }) => sum + size, 0)
   }
 
-  return { readManifests, beginDoubts, emptyTrash, judge, condemn, deleteFiles }
+  return { readManifests, beginDoubts, trashLoose, emptyTrash, judge, condemn, deleteFiles }
 }
 
 const digestsOf = (all: Bytes[]) => all.map(({ digest }) => digest)

@@ -16,6 +16,14 @@ export interface Unread {
   content: Uint8Array
 }
 
+/** A manifest of which it is not known whether anything keeps it. */
+export interface Loose {
+  id: number
+  repository: string
+  digest: Digest
+  doubtedAt: number
+}
+
 /** A manifest in the trash. */
 export interface Expired {
   repository: string
@@ -60,6 +68,21 @@ export interface CollectionFacts {
    * repository waits while one of its manifests is unread, or an upload to it began after `uploadsSince`.
    */
   judge(repository: string, digests: Digest[], limits: { before: number; uploadsSince?: number }): Promise<Verdict>
+  /** Manifests whose doubt is from before the moment, of which something may say that they stay; the oldest first. */
+  loose(before: number, limit: number, last?: Loose): Promise<Loose[]>
+  /**
+   * Moves those of them into the trash that have no tag, are no child of an index, refer to no subject, and were not pulled since
+   * `pulledSince`; settles the doubt about others. Waits as `judge` does for unread manifests.
+   */
+  judgeManifests(
+    repository: string,
+    digests: Digest[],
+    limits: { before: number; doubtedAt: number; pulledSince: number },
+  ): Promise<{ waits: boolean; trashed: number }>
+  /** Notes when manifests were pulled, to the hour. */
+  countPulls(pulls: { repository: string; digest: Digest }[]): Promise<void>
+  /** How many manifests there are, and how many of them nothing keeps. */
+  manifests(limits: { before: number; pulledSince: number }): Promise<{ stored: number; loose: number }>
   /** Manifests that came into the trash before the moment, the oldest first. */
   expired(before: number, limit: number): Promise<Expired[]>
   /** Ends these manifests for good; what they referred to is in doubt since the moment. */

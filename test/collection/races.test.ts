@@ -88,6 +88,7 @@ describe('the grace of a blob', () => {
     await serving.collector.run()
     assert.equal((await alone.blobFiles()).length, 1)
     assert.deepEqual(await stopped.collector.run(), {
+      untagged: 0,
       manifests: 0,
       unlinked: 1,
       blobs: 1,

@@ -22,6 +22,7 @@ export class Crashed extends Error {}
 export interface WorldOptions {
   graceMs: number
   trashMs: number
+  untagged?: boolean
   /** A store in PostgreSQL; else it is SQLite in the folder. */
   openStore?: (clock: { now(): Date }) => Promise<SqlStore>
 }
@@ -30,7 +31,7 @@ export type World = Awaited<ReturnType<typeof createWorld>>
 export type Process = ReturnType<World['start']>
 
 /** A registry without its endpoints on a clock of its own, whose process can die at any step and be started again. */
-export async function createWorld({ graceMs, trashMs, openStore }: WorldOptions) {
+export async function createWorld({ graceMs, trashMs, untagged = false, openStore }: WorldOptions) {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-collection-'))
   const time = { ms: Date.now() }
   const clock = { now: () => new Date(time.ms) }
@@ -59,7 +60,10 @@ export async function createWorld({ graceMs, trashMs, openStore }: WorldOptions)
       })
       const collector = createCollector({
         ...{ facts: metadata.collection, storage, log, clock, isServing },
-        configuration: { collection: { enabled: true, graceMs, fusePercent: 100 }, trash: { keepMs: trashMs } },
+        configuration: {
+          collection: { enabled: true, graceMs, fusePercent: 100, untagged, keepPulledMs: 0 },
+          trash: { keepMs: trashMs },
+        },
         isRemote: false,
         follow: false,
         async breathe() {

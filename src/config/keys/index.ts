@@ -98,7 +98,15 @@ const holdfast = section(
         grace: key(durationKind, 'How long a blob is left alone from when it was last pushed or needed.', {
           default: '24h',
         }),
-        fuse: key(integerKind(0), 'A run that would take more than so many percent of all blobs stops and says so.', {
+        untagged: key(
+          booleanKind,
+          'Whether manifests that no tag, index or subject keeps go to the trash when their grace is over.',
+          { default: 'false' },
+        ),
+        keeppulled: key(durationKind, 'How long such a manifest stays from when it was last pulled.', {
+          default: '720h',
+        }),
+        fuse: key(integerKind(0), 'A run that would take more than so many percent of all content stops and says so.', {
           default: '50',
         }),
       },

@@ -110,6 +110,7 @@ export const tables: Table[] = [
       trashed_by: text,
       trashed_why: text,
       trashed_tags: text,
+      doubted_at: integer,
     },
     key: ['id'],
     page: large,

@@ -1,10 +1,10 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Happening } from '../../registry/ports/events.ts'
 import type { Bytes, Verdict } from '../collection-facts.ts'
-import { unknown } from './collection-facts.ts'
+import { isLoose, unknown } from './collection-conditions.ts'
 import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
-import { refers } from './manifests.ts'
+import { refers, trash } from './manifests.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
 interface Shared {
@@ -53,7 +53,12 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
            (select repository_id, digest from blob_link where doubted_at = 0 limit ?2) returning digest`,
         ...[now, limit],
       )
-      return begun.length
+      const more = yield sql(
+        `update manifest set doubted_at = ?1 where id in
+           (select id from manifest where doubted_at = 0 order by id limit ?2) returning id`,
+        ...[now, limit],
+      )
+      return begun.length + more.length
     },
 
     *renewDoubt(repository: string, digest: Digest, now: number): Steps<boolean> {
@@ -74,8 +79,7 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
       yield* lock({ alone: [repository, ...digests] })
       const id = yield* repositoryId(repository)
       if (id === undefined) return { waits: false, ...nothing }
-      if ((yield sql('select 1 from manifest where repository_id = ?1 and is_referring = 0 limit 1', id)).length > 0)
-        return { waits: true, ...nothing }
+      if (yield* isUnread(id)) return { waits: true, ...nothing }
       const found = yield sql(
         `select digest, case when exists (select 1 from reference where repository_id = ?1 and digest = value)
            then 1 else 0 end as needed
@@ -97,6 +101,53 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
         yield sql('delete from blob_link where repository_id = ?1 and digest = ?2', id, digest)
       const condemned = going.length > 0 ? yield* condemnHeldByNone(going, act.at) : []
       return { waits, unlinked: going.length, condemned }
+    },
+
+    *judgeManifests(
+      repository: string,
+      digests: Digest[],
+      { before, doubtedAt, pulledSince }: { before: number; doubtedAt: number; pulledSince: number },
+      act: Act,
+    ): Steps<{ waits: boolean; trashed: number }> {
+      yield* lock({ alone: [repository] })
+      const id = yield* repositoryId(repository)
+      if (id === undefined) return { waits: false, trashed: 0 }
+      if (yield* isUnread(id)) return { waits: true, trashed: 0 }
+      const found = yield sql(
+        `select id, digest, subject, last_pulled_at, case when ${isLoose} then 1 else 0 end as loose
+         from ${textsOf('?2')} cross join manifest
+         where repository_id = ?1 and digest = value and doubted_at <= ?3 and trashed_at is null`,
+        ...[id, digests, before],
+      )
+      const isPulled = (row: Row) => Number(row.last_pulled_at ?? 0) > pulledSince
+      const going = found.filter((row) => Number(row.loose) === 1 && !isPulled(row))
+      yield* record(
+        act,
+        going.map(({ digest }) => ({ type: 'manifest.deleted', repository, digest: digest as Digest, tags: [] })),
+      )
+      for (const row of found) {
+        // What is pulled no more is due again later.
+        const next = Number(row.loose) === 1 ? Number(row.last_pulled_at ?? 0) - pulledSince + before : null
+        yield sql('update manifest set doubted_at = ?2 where id = ?1', Number(row.id), next)
+      }
+      for (const { id: manifestId, digest, subject } of going)
+        yield* trash(
+          {
+            ...{ id: Number(manifestId), repositoryId: id, digest: digest as Digest },
+            subject: subject === null ? undefined : String(subject),
+          },
+          { at: act.at, by: act.actor.name, why: 'untagged', tags: [], doubtedAt },
+        )
+      return { waits: false, trashed: going.length }
+    },
+
+    *countPulls(pulls: { repository: string; digest: Digest }[], now: number): Steps<void> {
+      for (const { repository, digest } of pulls)
+        yield sql(
+          `update manifest set last_pulled_at = ?3 where repository_id = (select id from repository where name = ?1)
+             and digest = ?2 and coalesce(last_pulled_at, 0) < ?3 - 3600000`,
+          ...[repository, digest, now],
+        )
     },
 
     *endManifests(
@@ -205,6 +256,11 @@ function* doom({ digest, size }: Bytes, state: 'unlinked' | 'condemned', now: nu
      where doomed.state <> 'deleting'`,
     ...[digest, size, state, now],
   )
+}
+
+function* isUnread(repository: number): Steps<boolean> {
+  const text = 'select 1 from manifest where repository_id = ?1 and is_referring = 0 limit 1'
+  return (yield sql(text, repository)).length > 0
 }
 
 function* isUploadedTo(repository: string, since: number): Steps<boolean> {

@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
-import type { Amount, Bytes, CollectionFacts, Doubt, Expired, Unread } from '../collection-facts.ts'
+import type { Amount, Bytes, CollectionFacts, Doubt, Expired, Loose, Unread } from '../collection-facts.ts'
+import { isLoose, unknown } from './collection-conditions.ts'
 import type { Run } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import { type Row, sql, type Steps, type Value } from './statement.ts'
@@ -23,6 +24,16 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
     doubts: async (before, limit, last) => (await read(doubts(before, limit, last))).map(doubtOf),
     judge: (repository, digests, limits) =>
       run('judgeDoubts', repository, digests, limits, { at: now(), actor: collector }),
+    loose: async (before, limit, last) =>
+      (await read(rows(loose, before, limit, last?.doubtedAt ?? -1, last?.id ?? 0))).map(looseOf),
+    judgeManifests: (repository, digests, limits) =>
+      run('judgeManifests', repository, digests, limits, { at: now(), actor: collector }),
+    countPulls: (pulls) => run('countPulls', pulls, now()),
+    async manifests({ before, pulledSince }) {
+      const [stored] = await read(rows('select count(*) as count from manifest where trashed_at is null'))
+      const [found] = await read(rows(looseCount, before, pulledSince))
+      return { stored: Number(stored?.count), loose: Number(found?.count) }
+    },
     expired: async (before, limit) => (await read(rows(expired, before, limit))).map(expiredOf),
     end: (repository, digests, limits) => run('endManifests', repository, digests, limits, now()),
     unlinked: async (before, limit) => (await read(rows(inState('unlinked'), before, limit))).map(bytesOf),
@@ -53,6 +64,13 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
 const unread = `
   select manifest.id, name, digest, content from manifest join repository on repository.id = repository_id
   where is_referring = 0 and manifest.id > ?1 order by manifest.id limit ?2`
+const loose = `
+  select manifest.id, name, digest, doubted_at from manifest join repository on repository.id = repository_id
+  where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
+  order by doubted_at, manifest.id limit ?2`
+const looseCount = `
+  select count(*) as count from manifest
+  where doubted_at <= ?1 and trashed_at is null and coalesce(last_pulled_at, 0) <= ?2 and ${isLoose}`
 const expired = `
   select name, digest, trashed_at from manifest join repository on repository.id = repository_id
   where trashed_at is not null and trashed_at <= ?1 order by trashed_at limit ?2`
@@ -63,11 +81,6 @@ const garbage = `
   where doubted_at <= ?1 and doubted_at is not null and not exists (
     select 1 from reference where reference.repository_id = blob_link.repository_id and reference.digest = blob_link.digest)`
 const doomed = `select count(*) as count, sum(size) as bytes from doomed where state in ('condemned', 'deleting')`
-/** Which of the texts of a parameter name nothing that is known. */
-export const unknown = (textsOf: Dialect['textsOf']) => `
-  select value from ${textsOf('?1')} where not exists (select 1 from blob where digest = value)
-    and not exists (select 1 from manifest where digest = value)
-    and not exists (select 1 from doomed where digest = value and state <> 'deleted')`
 /** Blobs that only manifests of the trash from before the moment refer to, and those manifests. */
 const trash = `
   select count(*) as count, sum(bytes) as bytes from (
@@ -108,6 +121,12 @@ const expiredOf = ({ name, digest, trashed_at: trashedAt }: Row): Expired => ({
   repository: String(name),
   digest: digest as Digest,
   trashedAt: Number(trashedAt),
+})
+const looseOf = ({ id, name, digest, doubted_at: doubtedAt }: Row): Loose => ({
+  id: Number(id),
+  repository: String(name),
+  digest: digest as Digest,
+  doubtedAt: Number(doubtedAt),
 })
 const unreadOf = ({ id, name, digest, content }: Row): Unread => ({
   id: Number(id),

@@ -137,12 +137,11 @@ export function createCommands(dialect: Dialect) {
       const tags = found.map(({ name }) => String(name))
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
       for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })
-      if (manifest.subject !== null)
-        yield sql(
-          'delete from referrer where repository_id = ?1 and subject = ?2 and digest = ?3',
-          ...[id, String(manifest.subject), digest],
-        )
-      yield* trash(Number(manifest.id), { at: act.at, by: act.actor.name, why: 'deleted', tags })
+      const subject = manifest.subject === null ? undefined : String(manifest.subject)
+      yield* trash(
+        { id: Number(manifest.id), repositoryId: id, digest, subject },
+        { at: act.at, by: act.actor.name, why: 'deleted', tags },
+      )
       return tags
     },
 

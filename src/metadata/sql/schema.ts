@@ -264,6 +264,9 @@ const migrations: ((words: Words) => string)[] = [
   alter table blob_link add column doubted_at ${integer} default 0;
   create index blob_link_doubt on blob_link (doubted_at, repository_id, digest) where doubted_at is not null;
   create index manifest_digest on manifest (digest);
+  -- the same of a manifest: whether a tag, an index or a subject keeps it
+  alter table manifest add column doubted_at ${integer} default 0;
+  create index manifest_doubt on manifest (doubted_at, id) where doubted_at is not null;
   create index manifest_unread on manifest (repository_id) where is_referring = 0;
 
   -- bytes on their way out: 'unlinked' (a blob that lost a repository), 'condemned' (nobody has it), 'deleting', 'deleted'
