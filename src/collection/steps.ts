@@ -64,8 +64,9 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
   }
 
   /** Moves manifests into the trash that neither a tag nor an index, a subject or a recent pull keeps. */
-  async function trashLoose({ doubted, ended, pulled }: Limits): Promise<void> {
-    const limits = { before: doubted, doubtedAt: ended, pulledSince: pulled }
+  async function trashLoose({ doubted, pulled }: Limits): Promise<void> {
+    // Its grace was that of its children as well: only it kept them.
+    const limits = { before: doubted, doubtedAt: doubted, pulledSince: pulled }
     for (let last: Loose | undefined; ;) {
       const found = await facts.loose(doubted, portion, last)
       let trashed = 0

@@ -81,8 +81,10 @@ export interface CollectionFacts {
   ): Promise<{ waits: boolean; trashed: number }>
   /** Notes when manifests were pulled, to the hour. */
   countPulls(pulls: { repository: string; digest: Digest }[]): Promise<void>
-  /** How many manifests there are, and how many of them nothing keeps. */
-  manifests(limits: { before: number; pulledSince: number }): Promise<{ stored: number; loose: number }>
+  /** How many manifests nothing keeps; no more than the limit are looked at. */
+  countLoose(limits: { before: number; pulledSince: number; limit: number }): Promise<number>
+  /** How many manifests there are, counted up to the limit. */
+  countManifests(limit: number): Promise<number>
   /** Manifests that came into the trash before the moment, the oldest first. */
   expired(before: number, limit: number): Promise<Expired[]>
   /** Ends these manifests for good; what they referred to is in doubt since the moment. */
@@ -113,6 +115,6 @@ export interface CollectionFacts {
   doomed(): Promise<Amount>
   /** What the trash holds from before the moment: manifests, and what only they refer to. */
   trash(before: number): Promise<Amount>
-  /** All blobs there are. */
-  stored(): Promise<Amount>
+  /** All blobs there are, or as many as the limit. */
+  stored(limit: number): Promise<Amount>
 }

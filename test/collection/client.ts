@@ -220,6 +220,21 @@ export async function settle(oracle: Oracle, { store }: World): Promise<void> {
   unsure.tags.clear()
 }
 
+/** What a tag, an index or a subject keeps. */
+export function reachable({ manifests, tags }: Oracle): Set<Digest> {
+  const kept = new Set<Digest>()
+  const live = [...manifests].filter(([, { trashedAt }]) => trashedAt === undefined)
+  const said = new Map(live.map(([digest, { content }]) => [digest, JSON.parse(String(content))]))
+  const keep = (digest: Digest) => {
+    if (kept.has(digest) || !said.has(digest)) return
+    kept.add(digest)
+    for (const child of said.get(digest).manifests ?? []) keep(child.digest)
+    for (const [referrer, { subject }] of said) if (subject?.digest === digest) keep(referrer)
+  }
+  for (const digest of tags.values()) keep(digest)
+  return kept
+}
+
 /** Everything that was promised is there, byte for byte. */
 export async function verify(oracle: Oracle, { registry }: Process, { store }: World): Promise<void> {
   const { repository, manifests, tags } = oracle

@@ -6,7 +6,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import type { StorageDriver } from '../../src/registry/ports/storage.ts'
 import { createRandom } from '../durability/images.ts'
 import { type Postgres, startPostgres, withoutPostgres } from '../support/postgres.ts'
-import { createOracle, type Oracle, settle, step, verify } from './client.ts'
+import { createOracle, type Oracle, reachable, settle, step, verify } from './client.ts'
 import { Crashed, createWorld, hour, type Process, type World, type WorldOptions } from './world.ts'
 
 /** HOLDFAST_STEPS=20000 for the long form. */
@@ -27,7 +27,7 @@ async function play(options: WorldOptions & { collectors: number }): Promise<voi
       running = await playRound(world, running, oracles, { random, slow, collectors: options.collectors })
       for (const oracle of oracles) await verify(oracle, running, world)
       world.pass(random() * 30 * hour)
-      for (const oracle of oracles) forget(oracle, world.now() - options.trashMs + hour)
+      for (const oracle of oracles) forget(oracle, world.now() - options.trashMs + hour, options.untagged === true)
     }
     await expectClean(world, running, oracles, options)
   } finally {
@@ -68,17 +68,27 @@ async function playRound(
 }
 
 /** What the trash may have ended by now is promised no more, nor are blobs of the last round. */
-function forget({ manifests, relied }: Oracle, before: number): void {
+function forget(oracle: Oracle, before: number, untagged: boolean): void {
+  const { manifests, relied } = oracle
   relied.clear()
+  const kept = untagged ? reachable(oracle) : undefined
+  if (kept)
+    for (const [digest, { trashedAt }] of manifests)
+      if (trashedAt === undefined && !kept.has(digest)) manifests.delete(digest)
   for (const [digest, { trashedAt }] of manifests)
     if (trashedAt !== undefined && trashedAt < before) manifests.delete(digest)
 }
 
-async function expectClean(world: World, process: Process, oracles: Oracle[], { graceMs, trashMs }: WorldOptions) {
+async function expectClean(
+  world: World,
+  process: Process,
+  oracles: Oracle[],
+  { graceMs, trashMs, untagged = false }: WorldOptions,
+) {
   for (const id of await world.store.uploads.startedBefore(new Date(world.now() + hour)))
     await world.store.uploads.delete(id)
   world.pass(graceMs + 50 * hour) // also files that a crash left come of age
-  for (const oracle of oracles) forget(oracle, world.now() - trashMs)
+  for (const oracle of oracles) forget(oracle, world.now() - trashMs, untagged)
   for (let i = 0; i < 3; i++) {
     assert.deepEqual((await process.collector.run({ sweep: true })).waiting, [])
     world.pass(graceMs + 2 * hour)
@@ -96,6 +106,11 @@ async function expectClean(world: World, process: Process, oracles: Oracle[], { 
   const expected: Digest[] = [...needed].toSorted()
   assert.deepEqual(await world.blobRows(), expected)
   assert.deepEqual(await world.blobFiles(), expected)
+  for (const oracle of untagged ? oracles : [])
+    assert.deepEqual(
+      [...(await world.store.volume.of(oracle.repository)).manifests.keys()].toSorted(),
+      [...reachable(oracle)].toSorted(),
+    )
   assert.deepEqual(await world.store.collection.doomed(), { count: 0, bytes: 0 })
 }
 
@@ -128,6 +143,9 @@ function unlessCrashed(error: unknown): void {
 describe('collection beside everything else loses nothing and leaves nothing', () => {
   it('in SQLite, with a day of grace', () => play({ graceMs: 24 * hour, trashMs: 7 * 24 * hour, collectors: 1 }))
   it('in SQLite, without grace and with a short trash', () => play({ graceMs: 0, trashMs: 3 * hour, collectors: 1 }))
+
+  it('in SQLite, with what is untagged', () =>
+    play({ graceMs: 24 * hour, trashMs: 48 * hour, untagged: true, collectors: 1 }))
 
   describe('in PostgreSQL, with two collectors at once', { skip: withoutPostgres }, () => {
     let postgres: Postgres

@@ -114,7 +114,7 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
       if (id === undefined) return { waits: false, trashed: 0 }
       if (yield* isUnread(id)) return { waits: true, trashed: 0 }
       const found = yield sql(
-        `select id, digest, subject, last_pulled_at, case when ${isLoose} then 1 else 0 end as loose
+        `select manifest.id, digest, subject, last_pulled_at, case when ${isLoose} then 1 else 0 end as loose
          from ${textsOf('?2')} cross join manifest
          where repository_id = ?1 and digest = value and doubted_at <= ?3 and trashed_at is null`,
         ...[id, digests, before],

@@ -29,11 +29,11 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
     judgeManifests: (repository, digests, limits) =>
       run('judgeManifests', repository, digests, limits, { at: now(), actor: collector }),
     countPulls: (pulls) => run('countPulls', pulls, now()),
-    async manifests({ before, pulledSince }) {
-      const [stored] = await read(rows('select count(*) as count from manifest where trashed_at is null'))
-      const [found] = await read(rows(looseCount, before, pulledSince))
-      return { stored: Number(stored?.count), loose: Number(found?.count) }
-    },
+    countLoose: async ({ before, pulledSince, limit }) =>
+      amountOf(await read(rows(looseCount, before, pulledSince, limit))).count,
+    countManifests: async (limit) =>
+      amountOf(await read(rows('select count(*) as count from (select 1 from manifest limit ?1) as some', limit)))
+        .count,
     expired: async (before, limit) => (await read(rows(expired, before, limit))).map(expiredOf),
     end: (repository, digests, limits) => run('endManifests', repository, digests, limits, now()),
     unlinked: async (before, limit) => (await read(rows(inState('unlinked'), before, limit))).map(bytesOf),
@@ -57,7 +57,7 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
     garbage: async (before) => amountOf(await read(rows(garbage, before))),
     doomed: async () => amountOf(await read(rows(doomed))),
     trash: async (before) => amountOf(await read(rows(trash, before))),
-    stored: async () => amountOf(await read(rows('select count(*) as count, sum(size) as bytes from blob'))),
+    stored: async (limit) => amountOf(await read(rows(stored, limit))),
   }
 }
 
@@ -69,8 +69,10 @@ const loose = `
   where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
   order by doubted_at, manifest.id limit ?2`
 const looseCount = `
-  select count(*) as count from manifest
-  where doubted_at <= ?1 and trashed_at is null and coalesce(last_pulled_at, 0) <= ?2 and ${isLoose}`
+  select count(*) as count from (
+    select * from manifest where doubted_at <= ?1 and trashed_at is null order by doubted_at, id limit ?3) as manifest
+  where coalesce(last_pulled_at, 0) <= ?2 and ${isLoose}`
+const stored = 'select count(*) as count, sum(size) as bytes from (select size from blob limit ?1) as some'
 const expired = `
   select name, digest, trashed_at from manifest join repository on repository.id = repository_id
   where trashed_at is not null and trashed_at <= ?1 order by trashed_at limit ?2`
