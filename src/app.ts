@@ -91,7 +91,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const features: Feature[] = await createFeatures(
     {
       ...{ configuration, storage, metadata, volume, log, clock },
-      ...{ vault: store.vault, accounts: store.accounts, collection: store.collection },
+      ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
     },
     {
       stopping: stopping.signal,
@@ -103,6 +103,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
   )
   const access = createAccess(features)
+  const pullers = features.flatMap((feature) => feature.onPull ?? [])
   const registry = createRegistry({
     storage,
     metadata,
@@ -111,7 +112,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     lists: configuration.lists,
     access,
     ids: { upload: randomUUID },
-    onPull: features.find((feature) => feature.onPull)?.onPull,
+    onPull: (pull, actor) => pullers.forEach((tell) => tell(pull, actor)),
   })
   const { vault } = store
   const surface = createSurface({ options, registry, features, access, vault, isFirst: siblings.isFirst })

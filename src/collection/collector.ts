@@ -35,10 +35,9 @@ export function createCollector(deps: Deps) {
     sweep = false,
     untagged = configuration.collection.untagged,
   }: RunOptions = {}): Promise<Done & { objection?: string }> {
-    const done: Done = { untagged: 0, manifests: 0, unlinked: 0, blobs: 0, bytes: 0, files: 0, waiting: [] }
+    const done = nothing()
     const steps = createSteps(deps, done)
-    await steps.readManifests()
-    await steps.beginDoubts()
+    await prepare(steps)
     const { objection } = await plan(untagged)
     if (objection && !force) {
       log.error('gc.stopped', { message: objection })
@@ -62,5 +61,18 @@ export function createCollector(deps: Deps) {
     }
   }
 
-  return { plan, run, sweepPrefix: (prefix: string) => sweepFiles(prefix, limits().files, deps) }
+  /** What has to be known before anything can be judged. */
+  async function prepare(steps = createSteps(deps, nothing())): Promise<void> {
+    await steps.readManifests()
+    await steps.beginDoubts()
+  }
+
+  return {
+    plan,
+    prepare: () => prepare(),
+    run,
+    sweepPrefix: (prefix: string) => sweepFiles(prefix, limits().files, deps),
+  }
 }
+
+const nothing = (): Done => ({ untagged: 0, manifests: 0, unlinked: 0, blobs: 0, bytes: 0, files: 0, waiting: [] })

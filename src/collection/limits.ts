@@ -30,7 +30,7 @@ export function limitsAt(
   { collection, trash }: Pick<Configuration, 'collection' | 'trash'>,
   isServing: boolean,
 ): Limits {
-  const { graceMs } = collection
+  const graceMs = isServing ? collection.graceMs : 0
   const least = isServing ? pushMs : 0
   return {
     doubted: now - Math.max(graceMs, least),

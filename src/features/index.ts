@@ -7,6 +7,7 @@ import { health } from './health/index.ts'
 import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
+import { history } from './history/index.ts'
 import { htpasswd } from './htpasswd/index.ts'
 import { notifications } from './notifications/index.ts'
 import { scrub } from './scrub/index.ts'
@@ -38,6 +39,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     eventRetention(platform),
     scrub(platform),
     collection(platform, serving),
+    history(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

@@ -1,9 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Feature, Platform, Serving } from '../feature.ts'
-import { createCollector } from '../../collection/collector.ts'
+import { createAsked } from './asked.ts'
+import { createPulls } from './pulls.ts'
+import { createCollector, type RunOptions } from '../../collection/collector.ts'
 import { prefixes } from '../../collection/sweep.ts'
 
 const everyMs = 60_000
+/** So soon a run begins that somebody asked for. */
+const lookMs = 1000
 /** Between two steps of a run: requests come first. */
 const pauseMs = 5
 /** A deletion whose process has gone is done again after this. */
@@ -21,6 +25,8 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     bytes: metrics.counter('holdfast_gc_bytes_total', 'Bytes of blobs that were collected'),
     manifests: metrics.counter('holdfast_gc_manifests_total', 'Manifests that left the trash'),
   }
+  const asked = createAsked({ vault: platform.vault, clock })
+  const pulls = createPulls({ facts, log })
   let stopping = new AbortController()
   let working: Promise<void> = Promise.resolve()
   let swept = clock.now().getTime()
@@ -46,24 +52,35 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
         log.warn('gc.off', { message: 'the volume could not be read whole: holdfast fsck says more' })
       return
     }
-    for (; !stopping.signal.aborted; await setTimeout(everyMs, undefined, { signal: stopping.signal, ref: false }))
-      await runOnce()
+    for (let due = 0; !stopping.signal.aborted;) {
+      const wanted = await asked.next()
+      if (wanted || performance.now() >= due) {
+        const result = await runOnce(wanted)
+        if (wanted) await asked.answer({ id: wanted.id, ...result })
+        due = performance.now() + everyMs
+      }
+      await setTimeout(lookMs, undefined, { signal: stopping.signal, ref: false })
+    }
   }
 
-  async function runOnce(): Promise<void> {
+  async function runOnce(options?: RunOptions): Promise<Record<string, unknown>> {
     try {
+      await pulls.flush()
       if (!isAlone) await facts.resume(clock.now().getTime() - abandonedMs)
-      const { objection, ...done } = await collector.run()
+      const { objection, ...done } = await collector.run(options)
       await sweep()
       count?.runs([objection ? 'stopped' : 'done'])
       count?.blobs([], done.blobs)
       count?.bytes([], done.bytes)
       count?.manifests([], done.manifests)
-      if (done.blobs + done.manifests + done.unlinked + done.files > 0) log.info('gc.collected', { ...done })
+      if (done.untagged + done.blobs + done.manifests + done.unlinked + done.files > 0)
+        log.info('gc.collected', { ...done })
+      return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }) }
     } catch (error) {
-      if (stopping.signal.aborted) return
+      if (stopping.signal.aborted) throw error
       count?.runs(['failed'])
       log.error('gc.failed', { error: String(error) })
+      return { state: 'failed', error: 'the log of the registry says why' }
     }
   }
 
@@ -92,5 +109,15 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     },
   }
   const isOn = configuration.collection.enabled && !configuration.storage.readOnly
-  return { name: 'collection', ...(isOn && { duty }) }
+  return {
+    name: 'collection',
+    ...(isOn && { duty }),
+    onPull: pulls.onPull,
+    start: pulls.start,
+    stop: pulls.stop,
+    async api() {
+      const { collectionOperations } = await import('./operations.ts')
+      return collectionOperations({ asked, plan: collector.plan, isOn })
+    },
+  }
 }
