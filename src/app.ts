@@ -70,6 +70,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       volume.notice()
       for (const feature of features) feature.onEvents?.(events)
     },
+    onSkew: (ms) => log.warn('clock.skew', { aheadOfDatabaseSeconds: Math.round(ms / 1000), message: skewAdvice }),
     onCommit: metrics && measureCommits(metrics),
     writer,
     lockWaitMs: member.lockWaitMs,
@@ -247,6 +248,9 @@ function createUpkeep({ node, isShared, ...following }: UpkeepParts) {
     end: () => (duty ? duty.stop() : followers.end()),
   }
 }
+
+const skewAdvice =
+  'the clocks of this machine and of the database differ: set both by NTP, or moments in history and events are wrong'
 
 const systemClock = { now: () => new Date() }
 

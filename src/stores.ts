@@ -16,6 +16,8 @@ interface StoreOptions {
   configuration: Configuration
   clock: { now(): Date }
   onEvents?: (events: RegistryEvent[]) => void
+  /** Told when this clock is ahead of the database's, by so many milliseconds. */
+  onSkew?: (ms: number) => void
   onCommit?: ((seconds: number) => void) | undefined
   /** Begins with an empty database and keeps the one that is there under another name. */
   anew?: boolean

@@ -11,6 +11,7 @@ mkdir -p "$program" "$context/etc/docker/registry" "$context/etc/distribution" "
 cd "$root"
 tar cf - --exclude='*.test.ts' bin src scripts/node.mjs scripts/run.mjs package.json package-lock.json LICENSE | tar xf - -C "$program"
 (cd "$program" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund >&2)
+rm -r "$program/node_modules/typescript" "$program/node_modules/@typescript" # a peer of valibot's for those who compile
 rm "$program/package-lock.json" # what is here is what there is: nothing is installed when the container starts
 
 cp deploy/docker/config.yml "$context/etc/docker/registry/config.yml"

@@ -6,6 +6,12 @@ import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenPro
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
+/** What was asked for, in the words of registry:2. */
+function detailOf(needed: Access[]) {
+  const asked = needed.filter(({ name }) => name !== 'api')
+  return asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+}
+
 /** How many repositories a list looks at, at a time and in all. */
 const [lookedAtOnce, maxLooked] = [1000, 20_000]
 
@@ -25,7 +31,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when nobody takes them */
   async function identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
     for (const { authenticate } of authenticators) {
-      const principal = await authenticate(headers, address)
+      const found = authenticate(headers, address)
+      const principal = found instanceof Promise ? await found : found
       if (principal) return principal
     }
     const { authorization } = headers
@@ -33,7 +40,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     throw new OciError('UNAUTHORIZED')
   }
 
-  async function decide(principal: Principal, access: Access): Promise<Verdict> {
+  /** At once for who has a token, which is asked of every request of theirs. */
+  function decide(principal: Principal, access: Access): Verdict | Promise<Verdict> {
     if (!principal.granted) return authorizer.decide(principal, access)
     if (access.name === 'api') return 'allowed' // any token that is valid opens the API itself
     return principal.granted.some((grant) => covers(grant, access)) ? 'allowed' : 'denied'
@@ -41,23 +49,25 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
 
   /** Who sent the request, once it is clear that they may have what it needs. @throws OciError UNAUTHORIZED with a challenge, DENIED, NAME_UNKNOWN */
   async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
-    const hasToken = readBearer(message.headers.authorization) !== undefined
+    const hasToken = () => readBearer(message.headers.authorization) !== undefined
     try {
       request.principal = (await identify(message.headers, request.principal.address)) ?? request.principal
     } catch (error) {
       if (!(error instanceof OciError) || error.code !== 'UNAUTHORIZED') throw error
-      throw unauthorized(message, needed, hasToken ? 'invalid_token' : undefined, error)
+      throw unauthorized(message, needed, hasToken() ? 'invalid_token' : undefined, error)
     }
     const { principal } = request
     for (const access of needed) {
-      const verdict = await decide(principal, access)
+      const decided = decide(principal, access)
+      const verdict = typeof decided === 'string' ? decided : await decided
       if (verdict === 'allowed') continue
       authorizer.onRefusal?.(principal, access)
-      if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
+      if (hasToken()) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
       const isHidden = verdict === 'hidden' && needed.every(({ action }) => action === 'pull')
-      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED')
+      // docker tries a refused push again for a minute, unless the refusal has a detail.
+      throw new OciError(isHidden ? 'NAME_UNKNOWN' : 'DENIED', { detail: [detailOf(needed)] })
     }
   }
 
@@ -67,11 +77,11 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     problem?: TokenProblem,
     cause?: OciError,
   ): OciError {
-    const asked = needed.filter(({ name }) => name !== 'api')
-    const detail = asked.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+    const detail = detailOf(needed)
     return new OciError('UNAUTHORIZED', {
+      ...(problem === 'insufficient_scope' && { message: lacking }),
       ...(cause && { message: cause.message, cause }),
-      detail: [asked.length > 0 ? detail : null],
+      detail: [detail.length > 0 ? detail : null],
       headers: { ...cause?.headers, 'WWW-Authenticate': challenger.challenge(needed, message, problem) },
     })
   }
@@ -80,7 +90,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     admit,
     identify,
     /** Whether nobody need be asked at all: everyone may do everything. */
-    isOpen: (): boolean => authorizer.isOpen?.() ?? false,
+    isOpen: (): boolean | Promise<boolean> => authorizer.isOpen?.() ?? false,
     async allows(principal: Principal, access: Access): Promise<boolean> {
       return (await decide(principal, access)) === 'allowed'
     },
@@ -90,12 +100,14 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
      */
     async readable(principal: Principal, { limit, last }: Page, list: (page: Page) => Promise<string[]>) {
       const items: string[] = []
+      const [viewer, seesAll] = viewerOf(principal)
       let place = last
       for (let looked = 0; looked < maxLooked; looked += lookedAtOnce) {
         const names = await list({ limit: lookedAtOnce, last: place })
         for (const name of names) {
           if (items.length >= limit) return { items, next: place }
-          if ((await decide(principal, { type: 'repository', name, action: 'pull' })) === 'allowed') items.push(name)
+          if (seesAll || (await decide(viewer, { type: 'repository', name, action: 'pull' })) === 'allowed')
+            items.push(name)
           place = name
         }
         if (names.length < lookedAtOnce) return { items, next: undefined }
@@ -116,4 +128,17 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
       throw new OciError('UNAUTHORIZED', { message: 'nobody here trusts the issuer of this token' })
     },
   }
+}
+
+/** Who has a token that is good is not asked who they are; their client may fetch another one. */
+const lacking = 'requested access to the resource is denied: the token does not grant it'
+
+/**
+ * Whose repositories a list holds: a token that grants the list stands for all that its holder may pull, named in it or not; for
+ * all there are where nobody here knows the holder.
+ */
+function viewerOf(principal: Principal): [viewer: Principal, seesAll: boolean] {
+  const { granted, ...holder } = principal
+  const isGranted = granted?.some((grant) => covers(grant, { type: 'registry', name: 'catalog', action: '*' }))
+  return isGranted ? [holder, principal.foreign === true] : [principal, false]
 }

@@ -8,7 +8,6 @@ import { writeLines } from '../processes/lines.ts'
 /** One of several processes of `serve`, which starts it and says what to do. */
 export async function run(): Promise<void> {
   if (!process.send) throw new Error('this is started by "holdfast serve" alone')
-  process.on('disconnect', () => process.exit(1)) // who started us is gone: another may be about to take our place
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {}) // who started us hears them too, and says when to stop
   const clock = { now: () => new Date() }
 

@@ -175,13 +175,22 @@ export interface TlsConfiguration {
   clientAuth: 'request' | 'require-any' | 'verify-if-given' | 'require-and-verify'
 }
 
-export type AuthConfiguration =
-  | { kind: 'htpasswd'; realm: string; path: string }
-  /** registry:2's own toy: any `Authorization` header passes. */
-  | { kind: 'silly'; realm: string; service: string }
-  /** registry:2's `auth.token`: tokens of another issuer. */
-  | OutsideTokensConfiguration
+export type AuthConfiguration = HtpasswdConfiguration | SillyConfiguration | OutsideTokensConfiguration
 
+export interface HtpasswdConfiguration {
+  kind: 'htpasswd'
+  realm: string
+  path: string
+}
+
+/** registry:2's own toy: any `Authorization` header passes. */
+export interface SillyConfiguration {
+  kind: 'silly'
+  realm: string
+  service: string
+}
+
+/** registry:2's `auth.token`: tokens of another issuer. */
 export interface OutsideTokensConfiguration {
   kind: 'token'
   realm: string

@@ -113,7 +113,10 @@ const refused: [text: string, error: string][] = [
     "auth: {token: {realm: 'a\"b', issuer: i, service: s, jwks: /j}}",
     '2: auth.token has a realm or service with quotes or line ends: expected plain ones',
   ],
-  ['holdfast: {tokens: {enabled: true}}', '2: holdfast.tokens.enabled needs users: expected auth.htpasswd as well'],
+  [
+    'auth: {silly: {realm: r, service: s}}\nholdfast: {tokens: {enabled: true}}',
+    '3: holdfast.tokens.enabled needs users of its own: expected accounts or auth.htpasswd',
+  ],
   ...[
     ['expiration: 59s', 'expiration is not between 60s and 1h: clients take less than 60s for 60s'],
     ['expiration: 61m', 'expiration is not between 60s and 1h: clients take less than 60s for 60s'],

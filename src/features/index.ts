@@ -4,14 +4,12 @@ import { accounts } from './accounts/index.ts'
 import { collection } from './collection/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
+import { history } from './history/index.ts'
 import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
-import { history } from './history/index.ts'
-import { htpasswd } from './htpasswd/index.ts'
 import { notifications } from './notifications/index.ts'
 import { scrub } from './scrub/index.ts'
-import { silly } from './silly/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
 export type { Feature } from './feature.ts'
@@ -30,8 +28,8 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
       ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
       : []),
     accounts(platform, serving),
-    htpasswd(platform),
-    silly(platform),
+    ...(on.auth?.kind === 'htpasswd' ? [(await import('./htpasswd/index.ts')).htpasswd(platform, on.auth)] : []),
+    ...(on.auth?.kind === 'silly' ? [(await import('./silly/index.ts')).silly(on.auth)] : []),
     maintenance(platform),
     manifestRules(platform),
     notifications(platform, serving),

@@ -58,7 +58,7 @@ export function createHttpServer(options: HttpServerOptions): Handle {
         for (const observer of observers) observer.started?.(route)
         for (const gate of gates) gate(request)
         const needed = route.access(request) // asked in any case: it also checks the names in the path
-        if (access && !access.isOpen()) await access.admit(request, message, needed)
+        if (access && !(await access.isOpen())) await access.admit(request, message, needed)
         answered = await route.handle(request)
       } catch (error) {
         const refusal = toOciError(error, (cause) => report(cause, message))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Access } from '../auth/types.ts'
 import { decide, type Mode, type Profile, type Restriction, type Situation } from './decide.ts'
 import { parsePolicy } from './policy.ts'
@@ -31,10 +31,10 @@ const grant = (repositories: string, ...roles: string[]) => ({ repositories, rol
 const actions = ['pull', 'push', 'delete', 'admin'] as const
 
 /** The verdicts on acme/app, in the order of `actions`: a(llowed), d(enied), h(idden). */
-function row(who: Profile, where: Situation, restriction?: Restriction, name = 'acme/app'): string {
-  return actions
-    .map((action) => decide(who, { type: 'repository', name, action }, where, restriction).verdict[0])
-    .join('')
+function row(who: Profile, where: Situation, restriction?: Restriction): string {
+  const verdictOf = (action: (typeof actions)[number]) =>
+    decide(who, { type: 'repository', name: 'acme/app', action }, { ...where, restriction }).verdict
+  return actions.map((action) => verdictOf(action)[0]).join('')
 }
 
 describe('who may do what to a repository', () => {
@@ -135,7 +135,7 @@ describe('who may do what to a repository', () => {
 
   it('says by what it was decided', () => {
     const rule = (who: Profile, where: Situation, restriction?: Restriction) =>
-      decide(who, { type: 'repository', name: 'acme/app', action: 'push' }, where, restriction).rule
+      decide(who, { type: 'repository', name: 'acme/app', action: 'push' }, { ...where, restriction }).rule
     assert.equal(rule(profile({ grants: [grant('acme/*', 'AcrPush')] }), closed), 'user:ann has AcrPush on acme/*')
     assert.equal(
       rule(profile({ owned: new Set(['acme']) }), situation({ policies: [denyPush] })),
@@ -147,7 +147,7 @@ describe('who may do what to a repository', () => {
 
 describe('who may do what else', () => {
   const is = (who: Profile, access: Access, mode: Mode = 'closed', restriction?: Restriction) =>
-    decide(who, access, situation({ mode }), restriction).verdict
+    decide(who, access, situation({ mode, restriction })).verdict
   const api: Access = { type: 'registry', name: 'api', action: 'pull' }
   const catalog: Access = { type: 'registry', name: 'catalog', action: '*' }
   const self: Access = { type: 'registry', name: 'self', action: '*' }
@@ -189,13 +189,8 @@ describe('who may do what else', () => {
 })
 
 /** The same in other words: sets instead of an order of questions. */
-function oracle(
-  who: Profile,
-  name: string,
-  action: 'pull' | 'push' | 'delete' | 'admin',
-  where: Situation,
-  by?: Restriction,
-) {
+function oracle(who: Profile, { name, action }: { name: string; action: (typeof actions)[number] }, where: Situation) {
+  const by = where.restriction
   const may = (act: typeof action): boolean => {
     if (who.isDisabled) return false
     const isPublic = where.visibility ? where.visibility === 'public' : where.mode !== 'closed'
@@ -248,11 +243,11 @@ it('decides what an oracle says, whatever is asked', () => {
     }),
     { nil: undefined },
   )
+  const asked = fc.record({ name, action: fc.constantFrom(...actions) })
   fc.assert(
-    fc.property(people, name, fc.constantFrom(...actions), where, restriction, (person, repository, action, at, by) => {
-      const [who, here] = [profile(person), situation(at)]
-      const { verdict } = decide(who, { type: 'repository', name: repository, action }, here, by)
-      assert.equal(verdict, oracle(who, repository, action, here, by))
+    fc.property(people, asked, where, restriction, (person, access, at, by) => {
+      const [who, here] = [profile(person), situation({ ...at, restriction: by })]
+      assert.equal(decide(who, { type: 'repository', ...access }, here).verdict, oracle(who, access, here))
     }),
     { numRuns: 5000 },
   )

@@ -39,6 +39,8 @@ export interface Situation {
   isClosedToNew: boolean
   policies: readonly Policy[]
   context: Context
+  /** Undefined where no access token was used. */
+  restriction?: Restriction | undefined
 }
 
 export interface Decision {
@@ -55,62 +57,72 @@ const denied = (rule: string): Decision => ({ verdict: 'denied', rule })
  * May they? The one place where that is decided. Nobody may what nothing allows; what a policy denies nobody may; a token never
  * allows more than its owner may. `hidden` is a repository that who asks may not read, whether it is there or not.
  */
-export function decide(
-  profile: Profile,
-  access: Access,
-  situation: Situation,
-  restriction: Restriction | undefined,
-): Decision {
+export function decide(profile: Profile, access: Access, situation: Situation): Decision {
   if (access.type === 'repository') {
-    const { name, action } = access
-    const decision = decideRepository(profile, name, action, situation, restriction)
+    const decision = decideRepository(profile, access, situation)
     if (decision.verdict === 'allowed') return decision
-    if (action !== 'pull' && decideRepository(profile, name, 'pull', situation, restriction).verdict === 'allowed')
-      return decision
-    return { ...decision, verdict: 'hidden' }
+    const pull = { name: access.name, action: 'pull' } as const
+    const mayRead = access.action !== 'pull' && decideRepository(profile, pull, situation).verdict === 'allowed'
+    return mayRead ? decision : { ...decision, verdict: 'hidden' }
   }
   if (profile.isDisabled) return denied(isOff)
-  if (access.type === 'organization') return decideOrganization(profile, access.name, access.action, restriction)
-  return decideRegistry(profile, access.name, situation, restriction)
+  if (access.type === 'organization') return decideOrganization(profile, access, situation)
+  return decideRegistry(profile, access.name, situation)
 }
 
-function decideRepository(
-  profile: Profile,
-  repository: string,
-  action: RepositoryAction,
-  { mode, visibility, isClosedToNew, policies, context }: Situation,
-  restriction: Restriction | undefined,
-): Decision {
+interface InRepository {
+  name: string
+  action: RepositoryAction
+}
+
+function decideRepository(profile: Profile, { name, action }: InRepository, situation: Situation): Decision {
   if (profile.isDisabled) return denied(isOff)
-  const policy = judge(policies, { action, repository, names: profile.names, context })
+  const { mode, visibility, isClosedToNew, policies, context, restriction } = situation
+  const policy = judge(policies, { action, repository: name, names: profile.names, context })
   if (policy?.effect === 'Deny') return denied(`policy ${policy.by}`)
   const isPublic = visibility === 'public' || (visibility === undefined && mode !== 'closed')
   if (isPublic && action === 'pull') return allowed('everybody may pull what is public')
-  const isOpen = mode === 'open' && visibility !== 'private' && action !== 'admin'
-  if (restriction) {
-    const { scopes, repositories } = restriction
-    if (!lets(scopes, action)) return denied(`the access token has no scope for ${action}`)
-    if (repositories.length > 0 && !repositories.some((pattern) => matchesPattern(pattern, repository)))
-      return denied('the access token is for other repositories')
-  }
-  if (isOpen) return allowed('access is open')
-  if (profile.isAdministrator) return allowed('administrators may everything')
-  if (profile.isOutside && action !== 'admin') return allowed('who is in the password file may everything')
-  if (profile.owned.has(namespaceOf(repository))) return allowed(`owner of ${namespaceOf(repository)}`)
+  const objection = restriction && objectionTo(restriction, name, action)
+  if (objection) return denied(objection)
+  if (mode === 'open' && visibility !== 'private' && action !== 'admin') return allowed('access is open')
+  const standing = standingOf(profile, name, action)
+  if (standing) return allowed(standing)
   if (isClosedToNew && action === 'push') return denied('there is no such repository, and pushing makes none here')
-  for (const { repositories, roles, principal } of profile.grants) {
-    const role = matchesPattern(repositories, repository) && roles.find((name) => allows(name, action))
-    if (role) return allowed(`${principal} has ${role} on ${repositories}`)
+  const grant = grantOf(profile, name, action)
+  if (grant) return allowed(grant)
+  return policy ? allowed(`policy ${policy.by}`) : denied(`nothing allows ${action}`)
+}
+
+/** Why an access token is not good for this; undefined: it is. */
+function objectionTo(
+  { scopes, repositories }: Restriction,
+  name: string,
+  action: RepositoryAction,
+): string | undefined {
+  if (!lets(scopes, action)) return `the access token has no scope for ${action}`
+  if (repositories.length === 0 || repositories.some((pattern) => matchesPattern(pattern, name))) return undefined
+  return 'the access token is for other repositories'
+}
+
+/** Who they are that they may do this without a grant; undefined: nobody of that kind. */
+function standingOf({ isAdministrator, isOutside, owned }: Profile, name: string, action: RepositoryAction) {
+  if (isAdministrator) return 'administrators may everything'
+  if (isOutside && action !== 'admin') return 'who is in the password file may everything'
+  return owned.has(namespaceOf(name)) ? `owner of ${namespaceOf(name)}` : undefined
+}
+
+function grantOf({ grants }: Profile, name: string, action: RepositoryAction): string | undefined {
+  for (const { repositories, roles, principal } of grants) {
+    const role = matchesPattern(repositories, name) && roles.find((one) => allows(one, action))
+    if (role) return `${principal} has ${role} on ${repositories}`
   }
-  if (policy) return allowed(`policy ${policy.by}`)
-  return denied(`nothing allows ${action}`)
+  return undefined
 }
 
 function decideOrganization(
   { isAdministrator, owned, organizations }: Profile,
-  name: string,
-  action: 'read' | 'admin',
-  restriction: Restriction | undefined,
+  { name, action }: { name: string; action: 'read' | 'admin' },
+  { restriction }: Situation,
 ): Decision {
   if (restriction && !lets(restriction.scopes, `organization:${action}`))
     return denied(`the access token has no scope for organizations`)
@@ -126,8 +138,7 @@ function decideOrganization(
 function decideRegistry(
   { kind, isAdministrator, names }: Profile,
   what: 'api' | 'catalog' | 'self' | 'admin',
-  { mode, policies, context }: Situation,
-  restriction: Restriction | undefined,
+  { mode, policies, context, restriction }: Situation,
 ): Decision {
   if (what === 'admin') {
     if (restriction && !lets(restriction.scopes, 'registry:admin')) return denied('the access token has no scope admin')

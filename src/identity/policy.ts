@@ -142,7 +142,7 @@ function namesIn(value: unknown, at: string): string[] {
 function nameOfArn(arn: string, at: string): string {
   if (arn === '*') return '*'
   if (/^\d{12}$/.test(arn)) return 'everyone'
-  const [, kind, name] = /^arn:[\w-]*:(?:iam|sts)::\d{12}:(root|user|role)\/?([\w.\/-]*)$/.exec(arn) ?? []
+  const [, kind, name] = /^arn:[\w-]*:(?:iam|sts)::\d{12}:(root|user|role)\/?([\w./-]*)$/.exec(arn) ?? []
   if (kind === 'root' && name === '') return 'everyone'
   if (kind === 'user' && name) return `user:${name}`
   if (kind === 'role' && name) return name.includes('/') ? `team:${name}` : `robot:${name}`
@@ -174,7 +174,7 @@ function parseWhere(given: Record<string, unknown>, at: string, fill: Fill): Sta
   if (value === undefined) return () => true
   const wanted = texts(value, `${at}.Resource`).map((resource) => {
     const pattern = /^arn:[^:]*:ecr:[^:]*:[^:]*:repository\/(.+)$/.exec(resource)?.[1] ?? resource
-    if (/^arn:/.test(pattern))
+    if (pattern.startsWith('arn:'))
       throw new Error(
         `${at}.Resource has ${JSON.stringify(resource)}; expected arn:aws:ecr:REGION:ACCOUNT:repository/NAME or a pattern of repositories`,
       )

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
+import { Lost } from './calls.ts'
 
-/** Takes a connection over; resolves when it has it, and rejects when it is gone before. */
+/** Takes a connection over; resolves when it has it. @throws Lost when it is gone before */
 export type Taker = (socket: Socket) => Promise<void>
 
 /** Connections that wait while nobody can take them; who comes then is refused. */
@@ -26,8 +27,9 @@ export function createBalancer() {
     try {
       await taker(socket)
       socket.destroy() // ours; the taker has its own of the same connection
-    } catch {
-      waiting.unshift(socket) // nobody has read of it
+    } catch (error) {
+      if (error instanceof Lost) waiting.unshift(socket) // nobody has read of it
+      else socket.destroy()
     }
     if (takers.has(taker)) free.push(taker)
     handOut()

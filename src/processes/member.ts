@@ -1,4 +1,6 @@
+import { rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
 import type { Session, Sessions } from '../registry/ports/sessions.ts'
 import type { Member } from './alone.ts'
 import { type Calls, createCalls, type Handlers, type Message } from './calls.ts'
@@ -27,9 +29,11 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
   const answers = new Map<string, () => Promise<unknown>>()
   const othersEnded = Promise.withResolvers<void>()
   let served: Promise<Served> | undefined
+  let folder: string | undefined
 
   const handlers: Handlers = {
     async start(begin: Start) {
+      folder = begin.writerPath && dirname(begin.writerPath)
       const member = createMember(begin)
       await (served = start(begin, member))
     },
@@ -42,7 +46,12 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
     },
     asked: (topic: string) => answers.get(topic)?.(),
   }
-  const calls = createCalls((message) => process.send?.(message), handlers)
+  process.on('disconnect', () => {
+    // Who started us is gone, and another may be about to take our place.
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
+  const calls = createCalls((message) => process.send?.(message, undefined, {}, () => {}), handlers)
   process.on('message', (message, handle) => calls.take(message as Message, handle))
 
   function createMember({ index, node, writerPath }: Start): Member {

@@ -42,15 +42,16 @@ export interface Supervisor {
  */
 export function createSupervisor({ configuration, count, program, log }: SupervisorOptions): Supervisor {
   const { address, drainMs } = configuration.http
-  const folder = privateFolder(configuration.storage.root)
+  const folder = configuration.databaseUrl === undefined ? privateFolder(configuration.storage.root) : undefined
   const node = randomUUID()
-  const writerPath = configuration.databaseUrl === undefined ? join(folder, 'writer.sock') : undefined
+  const writerPath = folder && join(folder, 'writer.sock')
   const sessions = createSessions()
   const told = new Map<string, unknown>()
   const balancer = createBalancer()
   const server = createServer({ pauseOnConnect: true }, balancer.give)
   const seats = Array.from({ length: count }, (_, index) => seatAt(index))
   let runs: Promise<boolean>[] = []
+  const removeFolder = () => folder && rmSync(folder, { recursive: true, force: true })
 
   function seatAt(index: number) {
     let taker: Taker | undefined
@@ -120,11 +121,11 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
         ?.call('othersEnded')
         .catch(() => {})
       await runs[0]
-      rmSync(folder, { recursive: true, force: true })
+      removeFolder()
     },
     kill() {
       for (const seat of seats) seat.kill()
-      rmSync(folder, { recursive: true, force: true })
+      removeFolder()
     },
   }
 }
@@ -134,11 +135,8 @@ function privateFolder(root: string): string {
   try {
     return mkdtempSync(join(tmpdir(), 'holdfast-'))
   } catch {
-    const own = join(root, 'holdfast/processes') // a container whose own files are read-only
-    rmSync(own, { recursive: true, force: true })
-    mkdirSync(join(root, 'holdfast'), { recursive: true })
-    mkdirSync(own, { mode: 0o700 })
-    return own
+    mkdirSync(join(root, 'holdfast'), { recursive: true }) // in a container whose own files are read-only
+    return mkdtempSync(join(root, 'holdfast/processes-'))
   }
 }
 

@@ -19,6 +19,8 @@ const repeatable = new Set([
   'createUpload',
   'deleteUpload',
   'deleteUploadState',
+  'extendInVault',
+  'deleteFromVault',
   'recordEvents',
   'setCursor',
   'deleteCursor',

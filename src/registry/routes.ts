@@ -190,7 +190,8 @@ export function registryRoutes(registry: Registry): Route[] {
 
   async function listRepositories(request: HttpRequest<unknown>): Promise<HttpReply> {
     const readable = (page: Page) => access!.readable(request.principal, page, metadata.repositories.list)
-    const { items, next } = await lists.repositories(request.query, access?.isOpen() === false ? readable : undefined)
+    const isOpen = await access?.isOpen()
+    const { items, next } = await lists.repositories(request.query, isOpen === false ? readable : undefined)
     return json(JSON.stringify({ repositories: items }), linkTo(next, request))
   }
 

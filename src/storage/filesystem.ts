@@ -1,13 +1,17 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { createFileOpener } from './file-content.ts'
 import { PageCache } from './page-cache.ts'
 import { createReceiver } from './receive.ts'
 
-/** Where small files are written before they get their name: not in `docker/`, where registry:2 would meet the rest of a crash. */
-const unnamed = 'holdfast/unnamed'
+/**
+ * Where small files are written before they get their name: not in `docker/`, where registry:2 would meet the rest of a crash, and
+ * for each process elsewhere, also of other machines.
+ */
+const unnamed = `holdfast/unnamed-${hostname()}-${process.pid}`
 
 /** More than any manifest has: a larger link or manifest is damage, and not read into memory. */
 const maxSmall = 8 << 20
@@ -112,7 +116,7 @@ export function createFilesystem(root: string): StorageDriver {
     },
 
     async put(path, content, modifiedAt) {
-      // In one step of the event loop: one name serves all, and calls through the thread pool would take three times as long.
+      // In one step of the event loop: one name serves the process, and calls through the thread pool would take three times as long.
       const [target, source] = [pathOf(path), pathOf(unnamed)]
       expectRoot()
       inFolder(dirname(source), () => writeFileSync(source, content))

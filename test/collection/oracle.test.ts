@@ -12,18 +12,20 @@ import { Crashed, createWorld, hour, type Process, type World, type WorldOptions
 /** HOLDFAST_STEPS=20000 for the long form. */
 const steps = Number(process.env.HOLDFAST_STEPS ?? 480)
 const seed = Number(process.env.HOLDFAST_SEED ?? 1)
+/** Every statement goes over a connection. */
+const stepsInPostgres = steps / 2
 const perRound = 20
 const clients = 4
 
 /** Pushes, mounts, deletes, restores and collection at once, with crashes, against what each client knows. */
-async function play(options: WorldOptions & { collectors: number }): Promise<void> {
+async function play(options: WorldOptions & { collectors: number; steps?: number }): Promise<void> {
   const random = createRandom(seed)
   const world = await createWorld(options)
   const oracles = Array.from({ length: clients }, (_, index) => createOracle(`team/app${index}`))
   try {
     const slow = slowStorage(world, random)
     let running = world.start(slow)
-    for (let played = 0; played < steps; played += perRound * clients) {
+    for (let played = 0; played < (options.steps ?? steps); played += perRound * clients) {
       running = await playRound(world, running, oracles, { random, slow, collectors: options.collectors })
       for (const oracle of oracles) await verify(oracle, running, world)
       world.pass(random() * 30 * hour)
@@ -160,7 +162,13 @@ describe('collection beside everything else loses nothing and leaves nothing', (
     ] as const)
       it(`with a grace of ${graceMs / hour} hours`, async () => {
         const url = await postgres.createDatabase()
-        await play({ graceMs, trashMs, collectors: 2, openStore: (clock) => createPostgresStore({ url, clock }) })
+        await play({
+          graceMs,
+          trashMs,
+          collectors: 2,
+          steps: stepsInPostgres,
+          openStore: (clock) => createPostgresStore({ url, clock }),
+        })
       })
   })
 })

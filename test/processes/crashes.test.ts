@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { createClient } from '../durability/client.ts'
 import { createRandom, makeImage, noFindings, pushWhole } from '../durability/images.ts'
@@ -100,7 +103,9 @@ describe('any of three processes and their supervisor, killed under load', () =>
   it('lose no acknowledged push and serve no wrong byte', async () => {
     const random = createRandom(7)
     const found = noFindings()
-    let registry = await startTogether(3)
+    const temporary = await mkdtemp(join(tmpdir(), 'holdfast-crashes-'))
+    const env = { TMPDIR: temporary }
+    let registry = await startTogether(3, { env })
     const { data } = registry
     let starts = 3
     for (let trial = 0; trial < 8; trial++) {
@@ -120,9 +125,10 @@ describe('any of three processes and their supervisor, killed under load', () =>
         const children = childrenOf(registry.pid)
         await registry.stop('SIGKILL')
         await load.stop()
-        registry = await startTogether(3, { data })
+        registry = await startTogether(3, { data, env })
         starts = 3
         for (const pid of children) assert.ok(!isAlive(pid), `${pid} has outlived its supervisor`)
+        assert.deepEqual(readdirSync(temporary).length, 1) // the folder of the next one
       }
       const client = createClient(registry.url)
       await verify(client, ledger, found)
@@ -132,6 +138,8 @@ describe('any of three processes and their supervisor, killed under load', () =>
     }
     assert.deepEqual(found, nothingFound)
     await registry.dispose()
+    assert.deepEqual(readdirSync(temporary), [])
+    await rm(temporary, { recursive: true })
   })
 })
 

@@ -10,11 +10,9 @@ export const basic = (name: string, password: string) =>
 export interface Reply {
   status: number
   headers: Headers
-  // What an API answers is looked at field by field.
+  // oxlint-disable-next-line typescript/no-explicit-any -- what an API answers is looked at field by field
   body: any
 }
-
-export type Accounts = Awaited<ReturnType<typeof useAccounts>>
 
 /** A registry with an administrator called `root`, and ways to ask it. */
 export async function useAccounts(
@@ -55,7 +53,7 @@ export async function useAccounts(
   }
 
   /** The same where it must succeed. */
-  async function must(request: string, options: Parameters<typeof api>[1] = {}): Promise<any> {
+  async function must(request: string, options: Parameters<typeof api>[1] = {}): Promise<Reply['body']> {
     const reply = await api(request, options)
     if (reply.status >= 300) throw new Error(`${request}: ${reply.status} ${JSON.stringify(reply.body)}`)
     return reply.body

@@ -59,9 +59,12 @@ function buildOutside({ missing, warn, error }: Build, token: Token): AuthConfig
 
 /** `holdfast.tokens`: undefined where the token service is off. */
 export function buildTokens({ reading, error }: Build): TokensConfiguration | undefined {
-  const { enabled, realm, service, issuer, services, expiration, offline } = reading.values.holdfast.tokens
-  if (!enabled) return undefined
-  if (!reading.values.auth.htpasswd) error('holdfast.tokens.enabled', 'needs users: expected auth.htpasswd as well')
+  const { auth, holdfast } = reading.values
+  const { enabled, realm, service, issuer, services, expiration, offline } = holdfast.tokens
+  const { silly, token } = auth
+  const asksForAccounts = (holdfast.access ?? 'open') !== 'open' || holdfast.admin.user !== undefined
+  if (!(enabled ?? (asksForAccounts && !auth.htpasswd && !silly && !token))) return undefined
+  if (silly || token) error('holdfast.tokens.enabled', 'needs users of its own: expected accounts or auth.htpasswd')
   if (/["\\\s,]/.test(service)) error('holdfast.tokens.service', 'has quotes, blanks or commas: expected a plain name')
   if (realm && /["\\\s,]/.test(realm))
     error('holdfast.tokens.realm', 'has quotes, blanks or commas: expected a plain URL')
@@ -82,8 +85,11 @@ export function buildWorkloadIdentity(build: Build): WorkloadIdentityRule[] {
   for (const [index, { issuer, jwks }] of rules.entries())
     if (rules.some((other) => other.issuer === issuer && other.jwks !== jwks))
       error(`holdfast.workloadidentity.${index}.jwks`, 'is not the same in all rules of its issuer')
-  if (rules.length > 0 && !values.auth.htpasswd)
-    error('holdfast.workloadidentity', 'needs others who sign in: expected auth.htpasswd as well')
+  if (rules.length > 0 && !values.auth.htpasswd && (values.holdfast.access ?? 'open') === 'open')
+    error(
+      'holdfast.workloadidentity',
+      'needs a registry that is not open: expected holdfast.access: closed, or auth.htpasswd',
+    )
   return rules
 }
 

@@ -5,9 +5,10 @@ import { dictionary, key, list, section } from '../nodes.ts'
 export const tokens = section(
   'The token service: clients sign in once and go on with tokens that last minutes.',
   {
-    enabled: key(booleanKind, 'Whether clients are told to fetch tokens; needs users, as of `auth.htpasswd`.', {
-      default: 'false',
-    }),
+    enabled: key(
+      booleanKind,
+      'Whether clients are told to fetch tokens; by default where `holdfast.access` or `holdfast.admin` is given and `auth` is not.',
+    ),
     realm: key(urlKind, "Where clients fetch tokens; this registry's own `/token` under the name it is called by."),
     service: key(textKind, 'What this registry is called in tokens.', { default: 'holdfast' }),
     issuer: key(textKind, 'Who issues them, for other registries that accept them.', { default: 'holdfast' }),

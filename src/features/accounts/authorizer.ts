@@ -31,8 +31,9 @@ export function createAuthorizer({ directory, facts, audit, clock, mode }: Deps)
       isClosedToNew: repository !== undefined && access.action === 'push' && (await isClosedToNew(repository)),
       policies,
       context: policies.length > 0 ? contextOf(principal, profile.names) : {},
+      restriction,
     }
-    return decide(profile, access, situation, restriction)
+    return decide(profile, access, situation)
   }
 
   /** Whether there is no such repository, and its organization does not have it made by a push. */

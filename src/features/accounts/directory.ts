@@ -20,22 +20,23 @@ interface Deps {
 /** What the database knows of accounts, remembered until it changes: a decision asks for nothing that was asked before. */
 export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
   let version = -1
-  let lookedAt = 0
+  let lookedAt = -Infinity
   let looking: Promise<void> | undefined
   let forgets: (() => void)[] = []
 
   /** Drops what is remembered if something changed. */
-  async function look(isUrgent = false): Promise<void> {
-    const now = clock.now().getTime()
-    if (!isUrgent && version >= 0 && lookMs > 0 && now - lookedAt < lookMs && now >= lookedAt) return
-    looking ??= (async () => {
-      const present = await facts.version()
-      lookedAt = now
-      if (present === version) return
-      version = present
-      for (const forget of forgets) forget()
-    })().finally(() => (looking = undefined))
-    await looking
+  function look(isUrgent = false): Promise<void> | undefined {
+    if (!isUrgent && performance.now() - lookedAt < lookMs) return undefined
+    return (looking ??= lookNow().finally(() => (looking = undefined)))
+  }
+
+  async function lookNow(): Promise<void> {
+    const asked = performance.now()
+    const present = await facts.version()
+    lookedAt = asked
+    if (present === version) return
+    version = present
+    for (const forget of forgets) forget()
   }
 
   /** Reads by `read` what is not remembered; keeps it only if nothing changed meanwhile. */
@@ -102,8 +103,9 @@ export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
   }
 
   /** Who signed in by other means than an account; a name that is somebody else's gives nothing. */
-  function strangerOf(kind: 'user' | 'robot', name: string, found: Account | undefined): Profile {
-    const isOutside = kind === 'user' && hasOutside && !found
+  async function strangerOf(kind: 'user' | 'robot', name: string, found: Account | undefined): Promise<Profile> {
+    // Where there are accounts a robot must be one of them.
+    const isOutside = hasOutside && !found && (kind === 'user' || !(await isAnybodyThere('')))
     const names = new Set(['*', 'everyone', `${kind}:${name}`])
     return { ...nobody, kind, name, isOutside, names, isDisabled: found !== undefined }
   }

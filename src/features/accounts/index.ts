@@ -1,60 +1,51 @@
-import type { Mode } from '../../identity/decide.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
-import { createAudit } from './audit.ts'
-import { createAuthorizer } from './authorizer.ts'
-import { createDirectory } from './directory.ts'
-import { createSignIn } from './sign-in.ts'
-import { makeAdministrator, offerSetup } from './start.ts'
+import type { Engine } from './engine.ts'
 
-/** How late a change by another node may be seen: SQLite is asked each time, which costs nothing. */
-const lookMs = { sqlite: 0, postgres: 1000 }
 /** How late a first account that another process made is seen. */
-const firstMs = 1000
+const lookMs = 1000
 const dayInSeconds = 24 * 60 * 60
 
 /**
  * Users, organizations, robots and access tokens, and the one authorizer. While there is no account and nothing is configured,
- * everyone may do everything, as with registry:2, and no request is asked anything.
+ * everyone may do everything, as with registry:2: then no request is asked anything, and nothing of it is in memory.
  */
-export function accounts(platform: Platform, { access }: Serving): Feature {
-  const { configuration, metadata, accounts: facts, vault, log, clock } = platform
-  const hasOutside = configuration.auth?.kind === 'htpasswd' || configuration.auth?.kind === 'silly'
-  const directory = createDirectory({
-    facts,
-    clock,
-    hasOutside,
-    lookMs: configuration.databaseUrl === undefined ? lookMs.sqlite : lookMs.postgres,
-  })
-  const audit = createAudit({ facts, log, clock })
-  const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside })
-  const authorizer = createAuthorizer({ directory, facts, audit, clock, mode })
-
-  async function mode(): Promise<Mode> {
-    if (configuration.access) return configuration.access
-    return configuration.auth || (await directory.isAnybodyThere()) ? 'closed' : 'open'
-  }
-
+export function accounts(platform: Platform, { access, siblings }: Serving): Feature {
+  const { configuration, accounts: facts, vault, log, clock } = platform
+  const { auth, admin } = configuration
+  let engine: Promise<Engine> | undefined
   let isOpen = false
   let lookedAt = 0
-  /** Whether nobody need be asked. */
-  async function lookWhetherOpen(): Promise<void> {
-    lookedAt = clock.now().getTime()
-    await directory.look(true)
-    isOpen = (await mode()) === 'open' && !configuration.auth && !(await directory.isAnybodyThere())
+
+  function load(): Promise<Engine> {
+    const hasOutside = auth?.kind === 'htpasswd' || auth?.kind === 'silly'
+    return (engine ??= import('./engine.ts').then(({ createEngine }) =>
+      createEngine({ platform, access, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
+    ))
+  }
+
+  async function lookWhetherOpen(): Promise<boolean> {
+    const asked = performance.now()
+    const isAnybodyThere = (await facts.list('account', { kind: 'user' }, { limit: 1 })).length > 0
+    isOpen = !auth && !isAnybodyThere && (configuration.access ?? 'open') === 'open'
+    lookedAt = asked
+    return isOpen
   }
 
   return {
     name: 'accounts',
-    authenticators: [signIn.authenticator],
-    authorizer: {
-      ...authorizer,
-      isOpen() {
-        if (isOpen && clock.now().getTime() - lookedAt >= firstMs)
-          void lookWhetherOpen().catch((error: unknown) => log.error('accounts.unreadable', { error: String(error) }))
-        return isOpen
+    authenticators: [
+      {
+        authenticate: async (headers, address) => (await load()).authenticator.authenticate(headers, address),
+        standing: async (principal) => (await load()).authenticator.standing?.(principal),
       },
+    ],
+    authorizer: {
+      decide: async (principal, asked) => (await load()).authorizer.decide(principal, asked),
+      onRefusal: (principal, asked) => void load().then(({ authorizer }) => authorizer.onRefusal(principal, asked)),
+      // Nobody is let in by what was so before: however long nobody came, the next one waits for the look.
+      isOpen: () => (isOpen && performance.now() - lookedAt >= lookMs ? lookWhetherOpen() : isOpen),
     },
-    ...(!configuration.auth && { challenger: { challenge: () => 'Basic realm="holdfast"' } }),
+    ...(!auth && { challenger: { challenge: () => 'Basic realm="holdfast"' } }),
     jobs: [
       {
         name: 'audit-retention',
@@ -62,31 +53,17 @@ export function accounts(platform: Platform, { access }: Serving): Feature {
         run: async () => void (await facts.audit.deleteBefore(clock.now().getTime() - configuration.audit.keepMs)),
       },
     ],
-    async api() {
-      const { operations } = await import('./operations/index.ts')
-      const changed = () => lookWhetherOpen()
-      return operations({
-        facts,
-        vault,
-        metadata,
-        clock,
-        directory,
-        audit,
-        signIn,
-        judge: authorizer.judge,
-        changed,
-        access,
-      })
-    },
+    api: async () => (await load()).operations(),
     async start() {
-      if (configuration.admin)
-        await makeAdministrator({ facts, admin: configuration.admin, passwords: signIn.passwords, log, clock })
+      if (admin ?? configuration.access) {
+        const { makeAdministrator, offerSetup } = await import('./start.ts')
+        const { passwords } = await load()
+        if (admin) await makeAdministrator({ facts, admin, passwords, log, clock })
+        if (siblings.isFirst) await offerSetup({ facts, vault, log, clock })
+      }
       await lookWhetherOpen()
-      if (configuration.access ?? configuration.admin) await offerSetup({ facts, vault, log, clock })
+      if (!isOpen) await load()
     },
-    async stop() {
-      await signIn.flush()
-      await audit.flush()
-    },
+    stop: async () => (await engine)?.stop(),
   }
 }

@@ -3,6 +3,7 @@ import { type Basic, readBasic } from '../../auth/basic.ts'
 import type { Authenticator } from '../../auth/types.ts'
 import { createRemembered } from '../../identity/remembered.ts'
 import { createThrottle } from '../../identity/throttle.ts'
+import type { HtpasswdConfiguration } from '../../config/configuration.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { Feature, Platform } from '../feature.ts'
 import { createBcrypt } from './bcrypt.ts'
@@ -12,9 +13,7 @@ import { createUsers } from './users.ts'
  * registry:2's `auth.htpasswd`: whoever is in the file may do everything, nobody else anything (`features/accounts` decides). A
  * password is compared once and then remembered for some minutes, until the file changes.
  */
-export function htpasswd({ configuration, log, clock }: Platform): Feature {
-  if (configuration.auth?.kind !== 'htpasswd') return { name: 'htpasswd' }
-  const { realm, path } = configuration.auth
+export function htpasswd({ log, clock }: Platform, { realm, path }: HtpasswdConfiguration): Feature {
   const challenge = `Basic realm="${realm.replaceAll(/[\\"]/g, String.raw`\$&`)}"`
   const bcrypt = createBcrypt()
   const users = createUsers({ path, log, clock, hash: bcrypt.hash })

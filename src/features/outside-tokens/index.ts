@@ -17,6 +17,7 @@ export function outsideTokens(
 
   const read = createBearers({
     clock,
+    foreign: true,
     isOurs: () => true,
     verify(jwt) {
       const now = clock.now()
@@ -39,7 +40,6 @@ export function outsideTokens(
         },
       },
     ],
-    authorizer: { decide: async () => 'denied' }, // only a token's grants allow
     challenger: bearerChallenger({
       realmOf: (message) => (redirectPath === undefined ? realm : `${originOf(baseOf(message))}${redirectPath}`),
       service,

@@ -1,10 +1,9 @@
 import type { Access } from '../../auth/types.ts'
-import type { Feature, Platform } from '../feature.ts'
+import type { SillyConfiguration } from '../../config/configuration.ts'
+import type { Feature } from '../feature.ts'
 
 /** registry:2's `auth.silly`, for trying out clients: any `Authorization` header passes. */
-export function silly({ configuration }: Platform): Feature {
-  if (configuration.auth?.kind !== 'silly') return { name: 'silly' }
-  const { realm, service } = configuration.auth
+export function silly({ realm, service }: SillyConfiguration): Feature {
   const scope = (needed: Access[]) => needed.map(({ type, name, action }) => `${type}:${name}:${action}`).join(' ')
   return {
     name: 'silly',

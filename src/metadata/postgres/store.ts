@@ -17,10 +17,15 @@ interface PostgresOptions {
   clock: { now(): Date }
   /** Told about events of this node right after their commit; what must not be missed is read from the log instead. */
   onEvents?: (events: RegistryEvent[]) => void
+  /** The time by which all nodes go, in milliseconds, and what of it passes here whoever sets this clock; for tests. */
+  time?: { ofDatabase(): Promise<number>; passing(): number }
+  /** Told when this node's clock and the database's differ by more than a minute: by how many milliseconds ours is ahead. */
+  onSkew?: ((ms: number) => void) | undefined
   /** Told how long each transaction took, from its commands to its being on the disk. */
   onCommit?: ((seconds: number) => void) | undefined
 }
 
+const mostSkewMs = 60_000
 const manifestCacheBytes = 16 << 20
 const tagCacheBytes = 4 << 20
 
@@ -30,11 +35,14 @@ const tagCacheBytes = 4 << 20
  * @throws Error in one line when the server or the database will not do
  */
 export async function createPostgresStore(options: PostgresOptions): Promise<SqlStore> {
-  const { url, clock, onEvents = () => undefined, onCommit } = options
+  const { url, clock, onEvents = () => undefined, onCommit, onSkew } = options
   const opening = createConnections(url, 'upkeep')
   await openDatabase(opening, url, 'migrate').finally(opening.close)
   const connections = createConnections(url, 'serving')
-  await connections.withConnection(async () => {}) // the first, which stays
+  const time = options.time ?? { ofDatabase: () => timeAt(connections), passing: () => performance.now() }
+  const [begun, passed] = [await time.ofDatabase(), time.passing()] // the first connection, which stays
+  const ahead = clock.now().getTime() - begun
+  if (Math.abs(ahead) > mostSkewMs) onSkew?.(ahead)
   const hearing = createHearing(connections, onEvents)
   const reads = createReads(dialect)
   const commands = createCommands(dialect) as unknown as Record<string, (...args: unknown[]) => Steps<unknown>>
@@ -53,6 +61,8 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
     read: connections.read,
     run: run as Run,
     clock,
+    // All nodes go by the database's clock where one waits for the end of what another said.
+    leaseNow: () => Math.round(begun + time.passing() - passed),
     findManifest: createFindManifest(connections.read, reads),
     forget: () => {}, // nothing is believed without asking
     async close() {
@@ -60,6 +70,11 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
       await connections.close()
     },
   })
+}
+
+async function timeAt({ withConnection }: ReturnType<typeof createConnections>): Promise<number> {
+  const text = 'select extract(epoch from clock_timestamp()) * 1000 as now'
+  return Number((await withConnection((client) => client.query(text))).rows[0].now)
 }
 
 /**

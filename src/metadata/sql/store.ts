@@ -34,6 +34,8 @@ interface Deps {
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
   clock: { now(): Date }
+  /** Milliseconds by which all nodes go. */
+  leaseNow?: () => number
   findManifest: MetadataStore['manifests']['find']
   /** Called when this was changed without an event: for what is kept in memory. */
   forget(repository: string, digest: Digest | undefined, tags: string[]): void
@@ -41,8 +43,19 @@ interface Deps {
 }
 
 /** The port over a database that takes steps: what both databases share. */
-export function createSqlStore({ reads, textsOf, read, run, clock, findManifest, forget, close }: Deps): SqlStore {
+export function createSqlStore({
+  reads,
+  textsOf,
+  read,
+  run,
+  clock,
+  findManifest,
+  forget,
+  close,
+  ...deps
+}: Deps): SqlStore {
   const now = () => clock.now().getTime()
+  const { leaseNow = now } = deps
 
   /** Who asks for a blob may be about to push what refers to it: before they are told that it is there, its grace begins anew. */
   async function findBlob(repository: string, digest: Digest): Promise<{ size: number } | undefined> {
@@ -99,8 +112,8 @@ export function createSqlStore({ reads, textsOf, read, run, clock, findManifest,
       names: async () => read(reads.cursors()),
     },
     jobs: {
-      claim: (name, holder, leaseSeconds) => run('claimJob', { name, holder }, now(), leaseSeconds * 1000),
-      release: (name, holder, seconds) => run('releaseJob', { name, holder }, now() + seconds * 1000),
+      claim: (name, holder, leaseSeconds) => run('claimJob', { name, holder }, leaseNow(), leaseSeconds * 1000),
+      release: (name, holder, seconds) => run('releaseJob', { name, holder }, leaseNow() + seconds * 1000),
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     history: createHistory({ read }),

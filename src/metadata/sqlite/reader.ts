@@ -34,6 +34,7 @@ export function createSqliteReader({ folder, clock, run, term }: ReaderOptions):
   const database = new DatabaseSync(join(folder, 'holdfast.db'), { readOnly: true, timeout: busyMs })
   database.exec('pragma cache_size = -4000')
   const version = database.prepare('pragma data_version')
+  version.setReturnArrays(true) // a quarter cheaper
   const execute = createExecute(database)
   const read = <Result>(steps: Steps<Result>) => takeSteps(steps, execute)
   const reads = createReads(dialect)
@@ -42,7 +43,7 @@ export function createSqliteReader({ folder, clock, run, term }: ReaderOptions):
 
   /** Forgets what was changed since the last look. */
   function catchUp(now: number): void {
-    const present = version.get()!.data_version
+    const [present] = version.get() as unknown as unknown[]
     if (present === known.version && now === known.term) return
     const last = read(reads.lastEvent())
     const isFew = now === known.term && last - known.event <= mostEvents

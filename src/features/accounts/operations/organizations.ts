@@ -9,7 +9,7 @@ import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
 import { expectEmpty, removalOf, withoutAbsent } from './users.ts'
 
 /** Who belongs to an organization, and who is one of its owners. */
-export const asMember = ({ org }: { org: string }): Access[] => [{ type: 'organization', name: org, action: 'read' }]
+const asMember = ({ org }: { org: string }): Access[] => [{ type: 'organization', name: org, action: 'read' }]
 export const asOwner = ({ org }: { org: string }): Access[] => [{ type: 'organization', name: org, action: 'admin' }]
 
 const showOrganization = ({ name, description, createsOnPush, createdAt }: Account) => ({

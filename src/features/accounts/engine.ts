@@ -1,0 +1,54 @@
+import type { Operation } from '../../api/operation.ts'
+import type { Mode } from '../../identity/decide.ts'
+import type { Platform, Serving } from '../feature.ts'
+import { createAudit } from './audit.ts'
+import { createAuthorizer } from './authorizer.ts'
+import { createDirectory } from './directory.ts'
+import { createSignIn } from './sign-in.ts'
+
+/** How late a change by another process may be seen: with SQLite no later than a request takes that asks twice. */
+const lookMs = { sqlite: 0.2, postgres: 1000 }
+
+interface Deps extends Pick<Serving, 'access'> {
+  platform: Platform
+  /** Whether there are people whom the database does not know. */
+  hasOutside: boolean
+  /** Told after each change. */
+  changed(): Promise<void>
+}
+
+export type Engine = ReturnType<typeof createEngine>
+
+/** All that is needed once somebody signs in, or must. */
+export function createEngine({ platform, access, hasOutside, changed }: Deps) {
+  const { configuration, metadata, accounts: facts, vault, log, clock } = platform
+  const isShared = configuration.databaseUrl !== undefined
+  const directory = createDirectory({ facts, clock, hasOutside, lookMs: isShared ? lookMs.postgres : lookMs.sqlite })
+  const audit = createAudit({ facts, log, clock })
+  const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside })
+  const { judge, ...authorizer } = createAuthorizer({ directory, facts, audit, clock, mode })
+
+  async function mode(): Promise<Mode> {
+    if (configuration.access) return configuration.access
+    return configuration.auth || (await directory.isAnybodyThere()) ? 'closed' : 'open'
+  }
+
+  async function allChanged(): Promise<void> {
+    await directory.look(true)
+    await changed()
+  }
+
+  return {
+    authenticator: signIn.authenticator,
+    authorizer,
+    passwords: signIn.passwords,
+    async operations(): Promise<Operation[]> {
+      const { operations } = await import('./operations/index.ts')
+      return operations({ facts, vault, metadata, clock, directory, audit, signIn, judge, changed: allChanged, access })
+    },
+    async stop(): Promise<void> {
+      await signIn.flush()
+      await audit.flush()
+    },
+  }
+}
