@@ -58,7 +58,6 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     for (const access of needed) {
       const verdict = await decide(principal, access)
       if (verdict === 'allowed') continue
-      authorizer.onRefusal?.(principal, access)
       if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.

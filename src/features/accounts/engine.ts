@@ -4,6 +4,7 @@ import type { Platform, Serving } from '../feature.ts'
 import { createAudit } from './audit.ts'
 import { createAuthorizer } from './authorizer.ts'
 import { createDirectory } from './directory.ts'
+import { createRefusals } from './refusals.ts'
 import { createSignIn } from './sign-in.ts'
 
 /** How late a change by another process may be seen: with SQLite no later than a request takes that asks twice. */
@@ -26,7 +27,8 @@ export function createEngine({ platform, access, hasOutside, changed }: Deps) {
   const directory = createDirectory({ facts, clock, hasOutside, lookMs: isShared ? lookMs.postgres : lookMs.sqlite })
   const audit = createAudit({ facts, log, clock })
   const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside })
-  const { judge, ...authorizer } = createAuthorizer({ directory, facts, audit, clock, mode })
+  const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
+  const refusals = createRefusals({ facts, audit, judge, log, clock })
 
   async function mode(): Promise<Mode> {
     if (configuration.access) return configuration.access
@@ -41,13 +43,16 @@ export function createEngine({ platform, access, hasOutside, changed }: Deps) {
   return {
     authenticator: signIn.authenticator,
     authorizer,
+    noteRefusal: refusals.note,
     passwords: signIn.passwords,
     async operations(): Promise<Operation[]> {
       const { operations } = await import('./operations/index.ts')
-      return operations({ facts, vault, metadata, clock, directory, audit, signIn, judge, changed: allChanged, access })
+      const deps = { facts, vault, metadata, clock, directory, audit, refusals, signIn, judge, access }
+      return operations({ ...deps, changed: allChanged })
     },
     async stop(): Promise<void> {
       await signIn.flush()
+      await refusals.flush()
       await audit.flush()
     },
   }

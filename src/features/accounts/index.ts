@@ -1,5 +1,6 @@
 import type { Feature, Platform, Serving } from '../feature.ts'
 import type { Engine } from './engine.ts'
+import { tellingRefusals } from './wrap.ts'
 
 /** How late a first account that another process made is seen. */
 const lookMs = 1000
@@ -33,6 +34,7 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
 
   return {
     name: 'accounts',
+    wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
         authenticate: async (headers, address) => (await load()).authenticator.authenticate(headers, address),
@@ -41,7 +43,6 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
     ],
     authorizer: {
       decide: async (principal, asked) => (await load()).authorizer.decide(principal, asked),
-      onRefusal: (principal, asked) => void load().then(({ authorizer }) => authorizer.onRefusal(principal, asked)),
       // Nobody is let in by what was so before: however long nobody came, the next one waits for the look.
       isOpen: () => (isOpen && performance.now() - lookedAt >= lookMs ? lookWhetherOpen() : isOpen),
     },

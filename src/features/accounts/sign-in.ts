@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { type Basic, readBasic, readToken } from '../../auth/basic.ts'
+import { requestIdOf } from '../../auth/request-id.ts'
 import type { Authenticator, Principal } from '../../auth/types.ts'
 import { createPasswords } from '../../identity/passwords.ts'
 import { createRemembered } from '../../identity/remembered.ts'
@@ -35,14 +37,15 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
   let timer: NodeJS.Timeout | undefined
 
   const authenticator: Authenticator = {
-    async authenticate({ authorization }, address) {
+    async authenticate(headers, address) {
+      const { authorization } = headers
       if (authorization === undefined) return undefined
       await directory.look()
       const secret = readToken(authorization)
       // Who pasted a token wrong is told so, and it is tried as a password nowhere.
-      if (secret?.startsWith('holdfast_')) return byToken(secret, address)
+      if (secret?.startsWith('holdfast_')) return byToken(secret, address, headers)
       const basic = readBasic(authorization)
-      return basic && byPassword(basic, address)
+      return basic && byPassword(basic, address, headers)
     },
 
     async standing(principal) {
@@ -55,11 +58,11 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
     },
   }
 
-  async function byToken(secret: string, address: string): Promise<Principal> {
+  async function byToken(secret: string, address: string, headers: IncomingHttpHeaders): Promise<Principal> {
     const token = isSecret(secret) ? await directory.tokenByHash(hashSecret(secret)) : undefined
     const account = token && (await directory.account(token.account))
     if (!account || account.kind === 'organization' || account.isDisabled || !directory.isValid(token)) {
-      refuse(account?.name ?? '', address, token ? `token ${token.id}` : 'token')
+      refuse(account?.name ?? '', address, token ? `token ${token.id}` : 'token', headers)
       throw new OciError('UNAUTHORIZED', { message: 'this access token is not, or no longer, valid: make a new one' })
     }
     noteUse(token.id, account.name, address)
@@ -67,23 +70,29 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
     return { kind: account.kind, name: account.name, token: token.id, address, ...until }
   }
 
-  async function byPassword({ name, password }: Basic, address: string): Promise<Principal | undefined> {
+  async function byPassword(
+    { name, password }: Basic,
+    address: string,
+    headers: IncomingHttpHeaders,
+  ): Promise<Principal | undefined> {
     const account = await directory.account(name)
     if (!account && hasOutside) return undefined
     const hashed = account?.kind === 'user' && !account.isDisabled ? account.password : ''
     const isRight = await remembered.ask(`${name}:${password}`, hashed, async () => {
       const fits = await throttle.attempt(name, address, () => passwords.fits(password, hashed || undefined))
       if (fits) audit.note({ action: 'sign-in', actor: name, address, target: 'password' }, `${name} ${address}`)
-      else refuse(name, address, 'password')
+      else refuse(name, address, 'password', headers)
       return fits || undefined
     })
     if (!isRight) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
     return { kind: 'user', name, address }
   }
 
-  function refuse(name: string, address: string, target: string): void {
-    log.warn('login.failed', { user: name, address })
-    audit.note({ action: 'sign-in.failed', actor: name, address, target }, `${name} ${address} ${target}`)
+  function refuse(name: string, address: string, target: string, headers: IncomingHttpHeaders): void {
+    const requestId = requestIdOf(headers)
+    log.warn('login.failed', { user: name, address, requestId })
+    const entry = { action: 'sign-in.failed', actor: name, address, target, detail: { requestId } }
+    audit.note(entry, `${name} ${address} ${target}`)
   }
 
   function noteUse(id: string, name: string, from: string): void {

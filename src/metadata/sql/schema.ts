@@ -258,6 +258,17 @@ const migrations: ((words: Words) => string)[] = [
   alter table manifest add column trashed_tags ${text};
   create index manifest_trash on manifest (trashed_at) where trashed_at is not null;
   `,
+  ({ text, integer, keyedTable }) => `
+  -- what was refused in the last day, by the ids of the requests
+  create table refusal (
+    sequence ${integer} primary key,
+    id ${text} not null,
+    at ${integer} not null,
+    body ${text} not null
+  ) ${keyedTable};
+  create index refusal_id on refusal (id, sequence);
+  create index refusal_at on refusal (at);
+  `,
 ]
 
 export const schemaVersion = migrations.length
