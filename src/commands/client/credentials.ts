@@ -73,11 +73,11 @@ const hostOf = (server: string) => server.replace(/^https?:\/\//, '').replace(/\
 /** What we keep ourselves, and what a login has left in docker's file before we were its helper. */
 function readOwn(): Record<string, Credentials> {
   const { auths = {} } = readJson<DockerConfig>(dockerPath())
-  const left = Object.entries(auths).map(([server, { auth }]) => [hostOf(server), readAuth(auth)] as const)
-  return {
-    ...Object.fromEntries(left.filter(([, kept]) => kept)),
-    ...readJson<Record<string, Credentials>>(keptPath()),
-  }
+  const left = Object.entries(auths).flatMap(([server, { auth }]) => {
+    const found = readAuth(auth)
+    return found ? [[hostOf(server), found] as const] : []
+  })
+  return { ...Object.fromEntries(left), ...readJson<Record<string, Credentials>>(keptPath()) }
 }
 
 export function loadOwn(server: string): Credentials | undefined {

@@ -13,6 +13,8 @@ const dayInSeconds = 24 * 60 * 60
 export function accounts(platform: Platform, { access, siblings }: Serving): Feature {
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
+  /** Whether people sign in that have no account yet. */
+  const knowsOthers = auth !== undefined || configuration.ldap !== undefined
   let engine: Promise<Engine> | undefined
   let isOpen = false
   let lookedAt = 0
@@ -27,7 +29,7 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
   async function lookWhetherOpen(): Promise<boolean> {
     const asked = performance.now()
     const isAnybodyThere = (await facts.list('account', { kind: 'user' }, { limit: 1 })).length > 0
-    isOpen = !auth && !isAnybodyThere && (configuration.access ?? 'open') === 'open'
+    isOpen = !knowsOthers && !isAnybodyThere && (configuration.access ?? 'open') === 'open'
     lookedAt = asked
     return isOpen
   }
@@ -63,7 +65,7 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
         if (siblings.isFirst) await offerSetup({ facts, vault, log, clock })
       }
       await lookWhetherOpen()
-      if (!isOpen) await load()
+      if (!isOpen) await (await load()).start()
     },
     stop: async () => (await engine)?.stop(),
   }

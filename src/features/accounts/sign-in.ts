@@ -12,6 +12,11 @@ import type { AccountFacts, TokenUse } from '../../metadata/account-facts.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Audit } from './audit.ts'
 import type { Directory } from './directory.ts'
+import type { Ldap } from './ldap/index.ts'
+import { ldapMark } from './start.ts'
+
+/** Thrown through the throttle, which does not count it. */
+const notThere = new Error('nobody has this name')
 
 /** How often the last use of tokens is written. */
 const flushMs = 60_000
@@ -24,12 +29,14 @@ interface Deps {
   clock: { now(): Date }
   /** Whether another authenticator knows people whom the database does not. */
   hasOutside: boolean
+  /** The LDAP server's users, where one is configured. */
+  ldap: (() => Promise<Ldap>) | undefined
 }
 
 export type SignIn = ReturnType<typeof createSignIn>
 
 /** Users by their passwords, users and robots by their access tokens. */
-export function createSignIn({ directory, facts, audit, log, clock, hasOutside }: Deps) {
+export function createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap }: Deps) {
   const passwords = createPasswords()
   const remembered = createRemembered<true>(clock)
   const throttle = createThrottle(clock)
@@ -76,6 +83,8 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
     headers: IncomingHttpHeaders,
   ): Promise<Principal | undefined> {
     const account = await directory.account(name)
+    if (ldap && (account?.password ?? ldapMark) === ldapMark && (account?.kind ?? 'user') === 'user')
+      return byLdap({ name, password }, address, headers)
     if (!account && hasOutside) return undefined
     const hashed = account?.kind === 'user' && !account.isDisabled ? account.password : ''
     const isRight = await remembered.ask(`${name}:${password}`, hashed, async () => {
@@ -85,6 +94,29 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
       return fits || undefined
     })
     if (!isRight) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
+    return { kind: 'user', name, address }
+  }
+
+  /** Undefined where the directory does not know the name, and somebody else may. */
+  async function byLdap(basic: Basic, address: string, headers: IncomingHttpHeaders): Promise<Principal | undefined> {
+    const { name, password } = basic
+    const isRight = await remembered
+      .ask(`${name}:${password}`, ldapMark, async () => {
+        const fits = await throttle.attempt(name, address, async () => {
+          const answer = await (await ldap!()).signIn(basic, address)
+          if (answer === undefined && hasOutside) throw notThere
+          return answer ?? false
+        })
+        if (fits) audit.note({ action: 'sign-in', actor: name, address, target: 'ldap' }, `${name} ${address} ldap`)
+        else refuse(name, address, 'ldap', headers)
+        return fits || undefined
+      })
+      .catch((error: unknown) => {
+        if (error === notThere) return notThere
+        throw error
+      })
+    if (isRight === notThere) return undefined
+    if (isRight !== true) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
     return { kind: 'user', name, address }
   }
 
