@@ -12,11 +12,12 @@ import { databases, nodes } from './scenarios/nodes.ts'
 import { objectLists, objectPulls, objectPushes, objectTakeover } from './scenarios/objects.ts'
 import { manifests } from './scenarios/manifests.ts'
 import { processes } from './scenarios/processes.ts'
+import { signIn } from './scenarios/sign-in.ts'
 import { start } from './scenarios/start.ts'
 
 // npm run bench [-- --only manifests,pulls] [-- --out FILE [--add]]: measures Holdfast and Debian's docker-registry in the same run on
 // the same machine. Needs wrk, ab, curl, taskset and docker-registry, and two processors; ten minutes.
-const usual = { start, manifests, pulls, pushes, lists, crowds, 'drop-in': dropIn }
+const usual = { start, manifests, pulls, pushes, lists, crowds, 'drop-in': dropIn, 'sign-in': signIn }
 /** They also need versitygw, postgres and nginx, and are run when they are named. */
 const named = {
   'object-pushes': objectPushes,

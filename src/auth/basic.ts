@@ -20,6 +20,9 @@ export function readBasic(authorization: string | undefined): Basic | undefined 
 
 /** The token of an `Authorization: Bearer` header (RFC 6750 2.1). */
 export function readBearer(authorization: string | undefined): string | undefined {
+  // As clients write it; this is asked of every request, and tokens are long.
+  if (authorization?.startsWith('Bearer ') && !authorization.includes(' ', 7))
+    return authorization.slice(7) || undefined
   return /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
 }
 

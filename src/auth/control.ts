@@ -31,7 +31,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when nobody takes them */
   async function identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
     for (const { authenticate } of authenticators) {
-      const principal = await authenticate(headers, address)
+      const found = authenticate(headers, address)
+      const principal = found instanceof Promise ? await found : found
       if (principal) return principal
     }
     const { authorization } = headers
@@ -39,7 +40,8 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     throw new OciError('UNAUTHORIZED')
   }
 
-  async function decide(principal: Principal, access: Access): Promise<Verdict> {
+  /** At once for who has a token, which is asked of every request of theirs. */
+  function decide(principal: Principal, access: Access): Verdict | Promise<Verdict> {
     if (!principal.granted) return authorizer.decide(principal, access)
     if (access.name === 'api') return 'allowed' // any token that is valid opens the API itself
     return principal.granted.some((grant) => covers(grant, access)) ? 'allowed' : 'denied'
@@ -47,18 +49,19 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
 
   /** Who sent the request, once it is clear that they may have what it needs. @throws OciError UNAUTHORIZED with a challenge, DENIED, NAME_UNKNOWN */
   async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
-    const hasToken = readBearer(message.headers.authorization) !== undefined
+    const hasToken = () => readBearer(message.headers.authorization) !== undefined
     try {
       request.principal = (await identify(message.headers, request.principal.address)) ?? request.principal
     } catch (error) {
       if (!(error instanceof OciError) || error.code !== 'UNAUTHORIZED') throw error
-      throw unauthorized(message, needed, hasToken ? 'invalid_token' : undefined, error)
+      throw unauthorized(message, needed, hasToken() ? 'invalid_token' : undefined, error)
     }
     const { principal } = request
     for (const access of needed) {
-      const verdict = await decide(principal, access)
+      const decided = decide(principal, access)
+      const verdict = typeof decided === 'string' ? decided : await decided
       if (verdict === 'allowed') continue
-      if (hasToken) throw unauthorized(message, needed, 'insufficient_scope')
+      if (hasToken()) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.
       const isHidden = verdict === 'hidden' && needed.every(({ action }) => action === 'pull')
@@ -75,6 +78,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   ): OciError {
     const detail = detailOf(needed)
     return new OciError('UNAUTHORIZED', {
+      ...(problem === 'insufficient_scope' && { message: lacking }),
       ...(cause && { message: cause.message, cause }),
       detail: [detail.length > 0 ? detail : null],
       headers: { ...cause?.headers, 'WWW-Authenticate': challenger.challenge(needed, message, problem) },
@@ -95,12 +99,14 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
      */
     async readable(principal: Principal, { limit, last }: Page, list: (page: Page) => Promise<string[]>) {
       const items: string[] = []
+      const [viewer, seesAll] = viewerOf(principal)
       let place = last
       for (let looked = 0; looked < maxLooked; looked += lookedAtOnce) {
         const names = await list({ limit: lookedAtOnce, last: place })
         for (const name of names) {
           if (items.length >= limit) return { items, next: place }
-          if ((await decide(principal, { type: 'repository', name, action: 'pull' })) === 'allowed') items.push(name)
+          if (seesAll || (await decide(viewer, { type: 'repository', name, action: 'pull' })) === 'allowed')
+            items.push(name)
           place = name
         }
         if (names.length < lookedAtOnce) return { items, next: undefined }
@@ -121,4 +127,17 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
       throw new OciError('UNAUTHORIZED', { message: 'nobody here trusts the issuer of this token' })
     },
   }
+}
+
+/** Who has a token that is good is not asked who they are; their client may fetch another one. */
+const lacking = 'requested access to the resource is denied: the token does not grant it'
+
+/**
+ * Whose repositories a list holds: a token that grants the list stands for all that its holder may pull, named in it or not; for
+ * all there are where nobody here knows the holder.
+ */
+function viewerOf(principal: Principal): [viewer: Principal, seesAll: boolean] {
+  const { granted, ...holder } = principal
+  const isGranted = granted?.some((grant) => covers(grant, { type: 'registry', name: 'catalog', action: '*' }))
+  return isGranted ? [holder, principal.foreign === true] : [principal, false]
 }

@@ -12,6 +12,8 @@ export interface Grant {
 export type Principal = {
   address: string
   granted?: readonly Grant[]
+  /** Nobody here knows them: an issuer of others alone has said what they may. */
+  foreign?: true
   /** Milliseconds since 1970: no token issued for it may last longer. */
   until?: number
 } & (
@@ -32,8 +34,11 @@ export type Access =
 
 /** Reads one kind of credentials. */
 export interface Authenticator {
-  /** Undefined when the headers hold none of its kind. @throws OciError UNAUTHORIZED when they are wrong, without a challenge */
-  authenticate(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined>
+  /**
+   * Undefined when the headers hold none of its kind; at once where nothing need be looked up.
+   * @throws OciError UNAUTHORIZED when they are wrong, without a challenge
+   */
+  authenticate(headers: IncomingHttpHeaders, address: string): Principal | undefined | Promise<Principal | undefined>
   /**
    * A text that changes with the credentials of a principal of its own; undefined of others, and once those are void. What was
    * issued for the principal ends with it.

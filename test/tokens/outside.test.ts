@@ -232,6 +232,20 @@ describe('auth.token', () => {
     assert.ok(performance.now() - begun < 1000)
   })
 
+  it('lists all repositories to who is granted the list', async () => {
+    const grant = (...access: object[]) => tokenOf({ kid: 'rsa', alg: 'RS256' }, rsa.privateKey, { access })
+    const writing = grant({ type: 'repository', name: 'made/here', actions: ['pull', 'push'] })
+    const type = 'application/vnd.oci.image.index.v1+json'
+    const pushed = await call(app.url, 'PUT', '/v2/made/here/manifests/v1', {
+      body: `{"schemaVersion":2,"mediaType":"${type}","manifests":[]}`,
+      headers: { authorization: bearer(writing), 'Content-Type': type },
+    })
+    assert.equal(pushed.status, 201)
+    const listing = await app.ask('/v2/_catalog', grant({ type: 'registry', name: 'catalog', actions: ['*'] }))
+    assert.deepEqual(jsonOf(listing), { repositories: ['made/here'] })
+    assert.equal((await app.ask('/v2/_catalog', writing)).status, 401)
+  })
+
   it('keeps to the algorithms that are listed', async () => {
     const strict = await useOutside({ algorithms: ['ES256'] })
     const status = async (token: string) => (await strict.ask('/v2/', token)).status

@@ -10,7 +10,7 @@ export const basic = (user: string, password: string) =>
 export const bearer = (token: string) => `Bearer ${token}`
 export const ann = basic('ann', 'secret')
 
-const tokensOn: TokensConfiguration = {
+export const tokensOn: TokensConfiguration = {
   realm: undefined,
   service: 'holdfast',
   issuer: 'holdfast',

@@ -7,9 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import type { WorkloadIdentityRule } from '../../src/config/configuration.ts'
+import { useAccounts } from '../support/accounts.ts'
 import { simpleLayout } from '../support/oci-layout.ts'
 import { need, run } from '../support/programs.ts'
-import { basic, bearer, claimsOf, jsonOf, type TokenApp, useTokenApp } from './tools.ts'
+import { basic, bearer, claimsOf, jsonOf, type TokenApp, tokensOn, useTokenApp } from './tools.ts'
 
 const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
@@ -162,12 +163,25 @@ describe("a job's token", () => {
     assert.equal(await status({ aud: ['https://other.test', 'https://registry.test'] }), 200)
   })
 
-  it('may act as a robot', async () => {
-    const as = await useJobs({ robot: 'robot.acme.ci', grants: [] })
-    const token = issuer.sign(claims({}, as))
-    const issued = claimsOf(await as.token('repository:any/thing:pull,push', bearer(token)))
-    assert.deepEqual([issued.sub, issued.kind], ['robot.acme.ci', 'robot'])
-    assert.deepEqual(issued.access, [{ type: 'repository', name: 'any/thing', actions: ['pull', 'push'] }])
+  it('may act as a robot, as far as there is one', async () => {
+    const accounts = await useAccounts((configuration) => {
+      configuration.tokens = { ...tokensOn }
+      configuration.workloadIdentity = [{ ...rule, robot: 'robot.acme.ci', grants: [] }]
+      configuration.outgoing.allow = ['127.0.0.0/8']
+    })
+    await accounts.must('PUT /orgs/acme', { body: {} })
+    const token = issuer.sign({ ...claims(), exp: Math.floor(Date.now() / 1000) + 600 })
+    const issued = async () => {
+      const query = 'scope=repository:acme/app:pull,push+repository:other/app:pull'
+      const reply = await fetch(`${accounts.url}/token?${query}`, { headers: { authorization: bearer(token) } })
+      const { sub, kind, access } = claimsOf(((await reply.json()) as { token: string }).token)
+      return { sub, kind, access }
+    }
+    const robot = { sub: 'robot.acme.ci', kind: 'robot' }
+    assert.deepEqual(await issued(), { ...robot, access: [] })
+    await accounts.addRobot('acme', 'ci', 'write')
+    const access = [{ type: 'repository', name: 'acme/app', actions: ['pull', 'push'] }]
+    assert.deepEqual(await issued(), { ...robot, access })
   })
 })
 

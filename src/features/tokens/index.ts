@@ -22,7 +22,7 @@ export function tokens(
   const endpoint = createEndpoint({ accessTokens, refreshTokens, access, offline: configuration.offline, log })
 
   const authenticator: Authenticator = {
-    async authenticate({ authorization }, address) {
+    authenticate({ authorization }, address) {
       const token = readToken(authorization)
       if (token === undefined) return undefined
       return token.startsWith(refreshPrefix) ? refreshTokens.read(token, address) : accessTokens.read(token, address)
