@@ -39,6 +39,9 @@ const debianPrograms = {
   nginx: ['nginx'],
   initdb: ['postgresql'],
   postgres: ['postgresql'],
+  slapd: ['slapd'],
+  slapadd: ['slapd'],
+  ldapmodify: ['ldap-utils'],
 }
 
 // `ownModule`: modules that `go install` cannot resolve by version alone.

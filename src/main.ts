@@ -16,6 +16,7 @@ const usage = `Usage: holdfast COMMAND
   login HOST            sign in to a registry, and docker with it
   logout HOST           sign out
   whoami                who you are there
+  get-login-password    a password for docker, good for twelve hours
   token COMMAND         access tokens, yours or a robot's
   org, member, team     organizations and who belongs to them
   robot COMMAND         robots of an organization
@@ -25,6 +26,7 @@ const usage = `Usage: holdfast COMMAND
   restore REPO@DIGEST   take it out again
   trash ls REPO         what can be restored
   audit COMMAND         who did what
+  explain ID            why a request was refused
   api METHOD PATH       ask the management API itself
 
   --version             print the version
@@ -44,6 +46,8 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   setup: () => import('./commands/setup.ts'),
   login: () => import('./commands/login.ts'),
   logout: () => import('./commands/logout.ts'),
+  credential: () => import('./commands/credential.ts'), // bin/docker-credential-holdfast
+  'get-login-password': () => import('./commands/get-login-password.ts'),
   whoami: () => import('./commands/whoami.ts'),
   token: () => import('./commands/token.ts'),
   org: () => import('./commands/org.ts'),
@@ -57,6 +61,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   restore: () => import('./commands/restore.ts'),
   trash: () => import('./commands/trash.ts'),
   'garbage-collect': () => import('./commands/garbage-collect.ts'),
+  explain: () => import('./commands/explain.ts'),
   api: () => import('./commands/api.ts'),
 }
 

@@ -1,5 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { AccessControl } from '../auth/control.ts'
+import { requestIdOf } from '../auth/request-id.ts'
 import type { Vault } from '../auth/vault.ts'
 import { readBody } from '../http/body.ts'
 import { createRouter } from '../http/router.ts'
@@ -102,7 +103,7 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
   }
 
   return async function handle(request: HttpRequest<unknown>): Promise<HttpReply> {
-    const requestId = requestIdOf(request)
+    const requestId = requestIdOf(request.headers)
     try {
       const made = await answer(request)
       made.headers.push('X-Request-Id', requestId)
@@ -124,12 +125,6 @@ function decodeSlashes(value: string): string {
   } catch {
     return value // no grammar accepts what is left
   }
-}
-
-/** The client's own id of the request, or a new one. */
-export function requestIdOf({ headers }: Pick<HttpRequest<unknown>, 'headers'>): string {
-  const given = headers['x-request-id']
-  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
 }
 
 function toProblem(error: unknown, report: (error: unknown) => void): Problem {

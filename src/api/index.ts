@@ -1,3 +1,4 @@
+import { requestIdOf } from '../auth/request-id.ts'
 import type { HttpRequest, HttpReply, Route } from '../http/types.ts'
 import type { OciError } from '../oci/errors.ts'
 import type { ApiOptions } from './dispatch.ts'
@@ -25,11 +26,8 @@ export function apiRoute({ load, ...options }: LazyApiOptions): Route {
     access: () => [], // each operation says what it needs; `dispatch.ts` asks
     handle: async (request) => (await (handle ??= start()))(request),
     async refuse(error: OciError, request) {
-      const [{ problemOf, problemReply }, { requestIdOf }] = await Promise.all([
-        import('./problem.ts'),
-        import('./dispatch.ts'),
-      ])
-      return problemReply(problemOf(error), requestIdOf(request))
+      const { problemOf, problemReply } = await import('./problem.ts')
+      return problemReply(problemOf(error), requestIdOf(request.headers))
     },
   }
 }

@@ -61,7 +61,6 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
       const decided = decide(principal, access)
       const verdict = typeof decided === 'string' ? decided : await decided
       if (verdict === 'allowed') continue
-      authorizer.onRefusal?.(principal, access)
       if (hasToken()) throw unauthorized(message, needed, 'insufficient_scope')
       if (principal.kind === 'anonymous') throw unauthorized(message, needed)
       // What the caller may not know about must look like what is not there.

@@ -59,8 +59,6 @@ export interface Authorizer {
   decide(principal: Principal, access: Access): Promise<Verdict>
   /** Whether everyone may do everything, so that nobody need be asked; a promise when it has to look. */
   isOpen?(): boolean | Promise<boolean>
-  /** Told of what was refused to who asked for it. */
-  onRefusal?(principal: Principal, access: Access): void
 }
 
 /** What is wrong with a bearer token that was sent (RFC 6750 3.1). */

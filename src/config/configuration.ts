@@ -49,6 +49,7 @@ export interface Configuration {
   collection: { enabled: boolean; graceMs: number; fusePercent: number; untagged: boolean; keepPulledMs: number }
   /** How long what was deleted can be restored. */
   trash: { keepMs: number }
+  ldap: LdapConfiguration | undefined
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -232,6 +233,26 @@ export interface WorkloadIdentityRule {
   lifeMs: number
 }
 
+/** Users of an LDAP server. */
+export interface LdapConfiguration {
+  url: string
+  startTls: boolean
+  /** A file with the certificates of those who sign the server's. */
+  ca: string | undefined
+  /** As whom entries are looked for; undefined: nobody. */
+  bind: { dn: string; password: { text: string } | { file: string } } | undefined
+  base: string
+  /** With `{user}`. */
+  userFilter: string
+  /** Undefined: nobody looks for groups. */
+  groupBase: string | undefined
+  /** With `{dn}` or `{user}`. */
+  groupFilter: string
+  /** What is in a group belongs to a team, `ORGANIZATION/TEAM`, or administers. */
+  groups: { group: string; team: string | undefined; administrator: boolean }[]
+  timeoutMs: number
+}
+
 /** Undefined: any number. */
 export interface RateLimitsConfiguration {
   pulls: { anonymous: number | undefined; signedIn: number | undefined; windowMs: number; exempt: string[] }
@@ -308,6 +329,7 @@ export function defaultConfiguration(): Configuration {
     audit: { keepMs: 365 * 24 * hour },
     collection: { enabled: true, graceMs: 24 * hour, fusePercent: 50, untagged: false, keepPulledMs: 30 * 24 * hour },
     trash: { keepMs: 7 * 24 * hour },
+    ldap: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

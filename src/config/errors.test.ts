@@ -158,6 +158,30 @@ const refused: [text: string, error: string][] = [
     `auth: {htpasswd: {path: /h}}\nholdfast: {workloadidentity: [${rule!.replace('{', '{audience: a, ')}]}`,
     `3: holdfast.workloadidentity.0${error}`,
   ]),
+  ...[
+    ['{base: o=x}', 'url is missing: expected the URL of the server'],
+    ['{url: "ldaps://h"}', 'base is missing: expected below what users are looked for'],
+    [
+      '{url: "ldap://ldap.example.com", base: o=x}',
+      'url is without TLS: expected ldaps://, or starttls: true, or a server on this machine',
+    ],
+    [
+      '{url: "https://h", base: o=x}',
+      'url is "https://h": expected a URL such as ldaps://ldap.example.com or ldap://127.0.0.1:389',
+    ],
+    [
+      '{url: "ldaps://h", base: o=x, userfilter: (uid=x)}',
+      'userfilter has no {user}: expected one such as (uid={user})',
+    ],
+    [
+      '{url: "ldaps://h", base: o=x, binddn: cn=x}',
+      'bindpassword is missing: expected the password of binddn, or the file that holds it in bindpasswordfile',
+    ],
+    [
+      '{url: "ldaps://h", base: o=x, groupbase: o=g, groups: [{group: g, team: t}]}',
+      'groups.0.team is not ORGANIZATION/TEAM',
+    ],
+  ].map(([ldap, error]): [string, string] => [`holdfast: {ldap: ${ldap}}`, `2: holdfast.ldap.${error}`]),
   [
     'http: {host: ""}\nauth: {htpasswd: {path: /h}}\nholdfast: {workloadidentity: [{name: n, issuer: "https://i.test", claims: {sub: s}, robot: r}]}',
     '4: holdfast.workloadidentity.0.audience is missing: expected for whom the tokens are issued, such as the URL of this registry',

@@ -115,6 +115,12 @@ export const urlKind: Kind<string> = {
   schema: { type: 'string' },
 }
 
+export const ldapKind: Kind<string> = {
+  form: 'a URL such as ldaps://ldap.example.com or ldap://127.0.0.1:389',
+  parse: (text) => (/^ldaps?:\/\/[^/?#@]+\/?$/i.test(text) && URL.canParse(text) ? text : undefined),
+  schema: { type: 'string' },
+}
+
 /** 256 bits; what they are is said nowhere. */
 export const secretKeyKind: Kind<string> = {
   form: '32 bytes as 64 hexadecimal digits or in base64 (openssl rand -hex 32)',

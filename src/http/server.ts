@@ -112,7 +112,8 @@ function bodyLength({ body }: HttpReply): number {
   return typeof body === 'object' && 'content' in body ? body.range.last - body.range.first + 1 : body.length
 }
 
-function replyOf(error: OciError): HttpReply {
+/** How an error is told in the specification's form. */
+export function replyOf(error: OciError): HttpReply {
   return reply(error.status, { 'Content-Type': 'application/json', ...error.headers }, error.toJson())
 }
 

@@ -47,11 +47,16 @@ export interface Decision {
   verdict: Verdict
   /** What decided, for people. */
   rule: string
+  /** What would have to change that they may; undefined where they may. */
+  fix?: string
 }
 
 const allowed = (rule: string): Decision => ({ verdict: 'allowed', rule })
 const isOff = 'the account is disabled'
-const denied = (rule: string): Decision => ({ verdict: 'denied', rule })
+const denied = (rule: string, fix: string): Decision => ({ verdict: 'denied', rule, fix })
+const enabled = 'an administrator enables the account'
+const signedIn = 'sign in: holdfast login HOST, or docker login HOST'
+const byAdministrator = 'an administrator does it'
 
 /**
  * May they? The one place where that is decided. Nobody may what nothing allows; what a policy denies nobody may; a token never
@@ -65,7 +70,7 @@ export function decide(profile: Profile, access: Access, situation: Situation): 
     const mayRead = access.action !== 'pull' && decideRepository(profile, pull, situation).verdict === 'allowed'
     return mayRead ? decision : { ...decision, verdict: 'hidden' }
   }
-  if (profile.isDisabled) return denied(isOff)
+  if (profile.isDisabled) return denied(isOff, enabled)
   if (access.type === 'organization') return decideOrganization(profile, access, situation)
   return decideRegistry(profile, access.name, situation)
 }
@@ -76,21 +81,33 @@ interface InRepository {
 }
 
 function decideRepository(profile: Profile, { name, action }: InRepository, situation: Situation): Decision {
-  if (profile.isDisabled) return denied(isOff)
+  if (profile.isDisabled) return denied(isOff, enabled)
   const { mode, visibility, isClosedToNew, policies, context, restriction } = situation
   const policy = judge(policies, { action, repository: name, names: profile.names, context })
-  if (policy?.effect === 'Deny') return denied(`policy ${policy.by}`)
+  if (policy?.effect === 'Deny') return denied(`policy ${policy.by}`, 'change that policy')
   const isPublic = visibility === 'public' || (visibility === undefined && mode !== 'closed')
   if (isPublic && action === 'pull') return allowed('everybody may pull what is public')
   const objection = restriction && objectionTo(restriction, name, action)
-  if (objection) return denied(objection)
+  if (objection) return denied(objection, 'use an access token that may: holdfast token create')
   if (mode === 'open' && visibility !== 'private' && action !== 'admin') return allowed('access is open')
   const standing = standingOf(profile, name, action)
   if (standing) return allowed(standing)
-  if (isClosedToNew && action === 'push') return denied('there is no such repository, and pushing makes none here')
+  if (isClosedToNew && action === 'push')
+    return denied(
+      'there is no such repository, and pushing makes none here',
+      `an owner pushes to it first, or: holdfast org set ${namespaceOf(name)} --create-on-push yes`,
+    )
   const grant = grantOf(profile, name, action)
   if (grant) return allowed(grant)
-  return policy ? allowed(`policy ${policy.by}`) : denied(`nothing allows ${action}`)
+  if (policy) return allowed(`policy ${policy.by}`)
+  return denied(`nothing allows ${action}`, grantFix(profile, name, action))
+}
+
+/** By which command an owner of the namespace lets them. */
+function grantFix({ kind, name: who }: Profile, name: string, action: RepositoryAction): string {
+  if (kind === 'anonymous') return signedIn
+  const role = { pull: 'read', push: 'write', delete: 'delete', sign: 'write', admin: 'admin' }[action]
+  return `an owner of ${namespaceOf(name)} grants it: holdfast repo grant ${name} ${kind}:${who} --role ${role}`
 }
 
 /** Why an access token is not good for this; undefined: it is. */
@@ -125,13 +142,13 @@ function decideOrganization(
   { restriction }: Situation,
 ): Decision {
   if (restriction && !lets(restriction.scopes, `organization:${action}`))
-    return denied(`the access token has no scope for organizations`)
+    return denied(`the access token has no scope for organizations`, 'use one that has')
   if (isAdministrator) return allowed('administrators may everything')
   if (owned.has(name)) return allowed(`owner of ${name}`)
   if (action === 'read' && organizations.has(name)) return allowed(`member of ${name}`)
   // Who may not see an organization is not told whether there is one.
   return organizations.has(name)
-    ? denied(`not an owner of ${name}`)
+    ? denied(`not an owner of ${name}`, `an owner of ${name} does it`)
     : { verdict: 'hidden', rule: `not a member of ${name}` }
 }
 
@@ -141,14 +158,15 @@ function decideRegistry(
   { mode, policies, context, restriction }: Situation,
 ): Decision {
   if (what === 'admin') {
-    if (restriction && !lets(restriction.scopes, 'registry:admin')) return denied('the access token has no scope admin')
-    return isAdministrator ? allowed('administrators may everything') : denied('not an administrator')
+    if (restriction && !lets(restriction.scopes, 'registry:admin'))
+      return denied('the access token has no scope admin', 'use one that has')
+    return isAdministrator ? allowed('administrators may everything') : denied('not an administrator', byAdministrator)
   }
   if (kind === 'anonymous') {
     const isOpen = what !== 'self' && (mode === 'open' || (mode === 'public-read' && what === 'catalog'))
-    return isOpen ? allowed(`access is ${mode}`) : denied('nobody signed in')
+    return isOpen ? allowed(`access is ${mode}`) : denied('nobody signed in', signedIn)
   }
   const policy = judge(policies, { action: 'login', repository: '', names, context })
-  if (what === 'api' && policy?.effect === 'Deny') return denied(`policy ${policy.by}`)
+  if (what === 'api' && policy?.effect === 'Deny') return denied(`policy ${policy.by}`, 'change that policy')
   return allowed('signed in')
 }

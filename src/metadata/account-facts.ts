@@ -102,6 +102,13 @@ export interface AuditEntry {
   detail?: Record<string, unknown>
 }
 
+/** A request that was refused; ids may be the clients' own, so several may have the same. */
+export interface Refusal {
+  id: string
+  at: number
+  body: string
+}
+
 export interface AuditRecord {
   sequence: number
   at: number
@@ -139,6 +146,12 @@ export interface AccountFacts {
    */
   change(version: number, changes: AccountChange[], entries: AuditEntry[]): Promise<boolean>
   useTokens(uses: TokenUse[]): Promise<void>
+  refusals: {
+    /** Keeps them for a day, the newest 20,000. */
+    record(refusals: Refusal[]): Promise<void>
+    /** Those of this id, the newest first. */
+    find(id: string): Promise<Refusal[]>
+  }
   audit: {
     record(entries: AuditEntry[]): Promise<void>
     /** Records after this one, in their order. */

@@ -48,7 +48,7 @@ describe('who may do what at the registry', () => {
       for (const as of ['', user('carl'), user('dora')]) {
         const answers = await Promise.all(
           ['acme/app', 'acme/nix'].map(async (name) => {
-            const reply = await registry(`GET /${name}${path}`, as)
+            const reply = await registry(`GET /${name}${path}`, as, { headers: { 'X-Request-Id': 'the-same' } })
             const headers = [...reply.headers].filter(([header]) => header !== 'date').toString()
             return `${reply.status} ${headers} ${await reply.text()}`.replaceAll(name, 'NAME')
           }),
@@ -128,7 +128,8 @@ describe('who may do what at the registry', () => {
     await must('PUT /policies/carl', { body: document(far), headers: { 'If-Match': headers.get('etag')! } })
     assert.equal(await status('GET /acme/app/manifests/v1', user('carl')), 404)
     const explained = await must('GET /repos/acme/app/-/access?explain=ann')
-    assert.deepEqual(explained.decisions.delete, { verdict: 'denied', rule: 'policy no-deletes, statement 0' })
+    const [rule, fix] = ['policy no-deletes, statement 0', 'change that policy']
+    assert.deepEqual(explained.decisions.delete, { verdict: 'denied', rule, fix })
     assert.equal(explained.decisions.push.rule, 'owner of acme')
     await must('DELETE /policies/no-deletes')
     await must('DELETE /policies/carl')

@@ -180,6 +180,7 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'GET /tokens/{id}': { ann: 404, carl: 404 },
   'POST /tokens/{id}/rotate': { ann: 422, carl: 422 },
   'DELETE /tokens/{id}': { ann: 404, carl: 404 },
+  'GET /refusals/{id}': { ann: 404, carl: 404 },
   'GET /orgs': { ann: 200, carl: 200 },
   'GET /orgs/{org}': { ann: 200, carl: 403 },
   'GET /orgs/{org}/members': { ann: 200, carl: 403 },

@@ -82,6 +82,24 @@ describe('the command line', () => {
     assert.equal(await must(['whoami', '-o', 'name']), 'root')
   })
 
+  it('tells why something was refused', async () => {
+    const reply = await fetch(`${registry.url}/v2/acme/app/manifests/v1`)
+    const { code, out } = await holdfast(['explain', reply.headers.get('x-request-id') ?? ''])
+    assert.equal(code, 0)
+    assert.match(out, /^RULE +nothing allows pull$/m)
+    assert.equal((await holdfast(['explain', 'none'])).code, 5)
+  })
+
+  it('prints a password of twelve hours', async () => {
+    const secret = await must(['get-login-password'])
+    assert.match(secret, /^holdfast_pat_/)
+    const headers = { Authorization: `Basic ${Buffer.from(`AWS:${secret}`).toString('base64')}` }
+    const reply = await fetch(`${registry.url}/api/v1/me`, { headers })
+    const { name, token } = (await reply.json()) as { name: string; token: { expiresAt: string; scopes: string[] } }
+    assert.deepEqual([name, token.scopes], ['root', ['repo:read', 'repo:write', 'repo:delete']])
+    assert.ok(Math.abs(Date.parse(token.expiresAt) - Date.now() - 12 * 3_600_000) < 60_000)
+  })
+
   it('has verbs for organizations, members, teams, robots, access and tokens', async () => {
     await must(['org', 'create', 'acme', '--description', 'The first'])
     assert.equal((await holdfast(['org', 'create', 'acme'])).code, 6)

@@ -25,13 +25,20 @@ function dockerPath(): string {
   return join(process.env.DOCKER_CONFIG || join(homedir(), '.docker'), 'config.json')
 }
 
-const cliPath = () => join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'holdfast', 'cli.json')
+const ownPath = (name: string) => join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'holdfast', name)
+const cliPath = () => ownPath('cli.json')
+/** What docker keeps with us, where it is told that we are its credential helper. */
+const keptPath = () => ownPath('credentials.json')
+const ourHelper = 'docker-credential-holdfast'
 
 export function loadCredentials(host: string): Credentials | undefined {
   const config = readJson<DockerConfig>(dockerPath())
   const helper = helperOf(config, host)
-  if (helper) return askHelper(helper, host)
-  const auth = config.auths?.[host]?.auth
+  if (helper === ourHelper) return loadOwn(host)
+  return helper ? askHelper(helper, host) : readAuth(config.auths?.[host]?.auth)
+}
+
+function readAuth(auth: string | undefined): Credentials | undefined {
   if (!auth) return undefined
   const text = Buffer.from(auth, 'base64').toString()
   const colon = text.indexOf(':')
@@ -42,7 +49,8 @@ export function storeCredentials(host: string, { name, secret }: Credentials): v
   const config = readJson<DockerConfig>(dockerPath())
   const helper = helperOf(config, host)
   if (helper) {
-    runHelper(helper, 'store', JSON.stringify({ ServerURL: host, Username: name, Secret: secret }))
+    if (helper === ourHelper) storeOwn(host, { name, secret })
+    else runHelper(helper, 'store', JSON.stringify({ ServerURL: host, Username: name, Secret: secret }))
     writeJson(dockerPath(), { ...config, auths: { ...config.auths, [host]: {} } })
     return
   }
@@ -53,9 +61,42 @@ export function storeCredentials(host: string, { name, secret }: Credentials): v
 export function forgetCredentials(host: string): void {
   const config = readJson<DockerConfig>(dockerPath())
   const helper = helperOf(config, host)
-  if (helper) runHelper(helper, 'erase', host)
+  if (helper === ourHelper) forgetOwn(host)
+  else if (helper) runHelper(helper, 'erase', host)
   const { [host]: _, ...auths } = config.auths ?? {}
   writeJson(dockerPath(), { ...config, auths })
+}
+
+/** What a helper is asked for may be a URL. */
+const hostOf = (server: string) => server.replace(/^https?:\/\//, '').replace(/\/+$/, '')
+
+/** What we keep ourselves, and what a login has left in docker's file before we were its helper. */
+function readOwn(): Record<string, Credentials> {
+  const { auths = {} } = readJson<DockerConfig>(dockerPath())
+  const left = Object.entries(auths).flatMap(([server, { auth }]) => {
+    const found = readAuth(auth)
+    return found ? [[hostOf(server), found] as const] : []
+  })
+  return { ...Object.fromEntries(left), ...readJson<Record<string, Credentials>>(keptPath()) }
+}
+
+export function loadOwn(server: string): Credentials | undefined {
+  const kept = readOwn()
+  return Object.hasOwn(kept, hostOf(server)) ? kept[hostOf(server)] : undefined
+}
+
+export function storeOwn(server: string, { name, secret }: Credentials): void {
+  writeJson(keptPath(), { ...readJson(keptPath()), [hostOf(server)]: { name, secret } })
+}
+
+export function forgetOwn(server: string): void {
+  const { [hostOf(server)]: _, ...others } = readJson<Record<string, Credentials>>(keptPath())
+  writeJson(keptPath(), others)
+}
+
+/** The user names by server. */
+export function listOwn(): Record<string, string> {
+  return Object.fromEntries(Object.entries(readOwn()).map(([host, { name }]) => [host, name]))
 }
 
 export function loadUrl(): string | undefined {

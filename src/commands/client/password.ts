@@ -25,7 +25,8 @@ export async function readName(given: string | undefined, prompt: string): Promi
   return name.trim()
 }
 
-async function readInput(): Promise<string> {
+/** All of standard input. */
+export async function readInput(): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks).toString()

@@ -4,7 +4,7 @@ import type { Configuration, HealthConfiguration, NotificationEndpoint } from '.
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
-import { buildAuth, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
+import { buildAuth, buildLdap, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
 import { type Build, createBuild, withoutGaps, withoutUndefined } from './tools.ts'
@@ -59,6 +59,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
       keepPulledMs: holdfast.gc.keeppulled,
     },
     trash: { keepMs: holdfast.trash.keep },
+    ldap: buildLdap(build),
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type {
   AuthConfiguration,
   Configuration,
+  LdapConfiguration,
   RateLimitsConfiguration,
   TokensConfiguration,
   WorkloadIdentityRule,
@@ -62,7 +63,8 @@ export function buildTokens({ reading, error }: Build): TokensConfiguration | un
   const { auth, holdfast } = reading.values
   const { enabled, realm, service, issuer, services, expiration, offline } = holdfast.tokens
   const { silly, token } = auth
-  const asksForAccounts = (holdfast.access ?? 'open') !== 'open' || holdfast.admin.user !== undefined
+  const asksForAccounts =
+    (holdfast.access ?? 'open') !== 'open' || holdfast.admin.user !== undefined || holdfast.ldap.url !== undefined
   if (!(enabled ?? (asksForAccounts && !auth.htpasswd && !silly && !token))) return undefined
   if (silly || token) error('holdfast.tokens.enabled', 'needs users of its own: expected accounts or auth.htpasswd')
   if (/["\\\s,]/.test(service)) error('holdfast.tokens.service', 'has quotes, blanks or commas: expected a plain name')
@@ -131,7 +133,58 @@ function buildRule({ reading, error, missing }: Build, at: string, rule: Rule): 
 /** Whether nobody on the way could put keys of their own in the place of the issuer's. */
 function isSafe(issuer: string): boolean {
   const { protocol, hostname } = new URL(issuer)
-  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  return protocol === 'https:' || isHere(hostname)
+}
+
+const isHere = (hostname: string) => ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+
+type Ldap = Build['reading']['values']['holdfast']['ldap']
+
+/** `holdfast.ldap` */
+export function buildLdap(build: Build): LdapConfiguration | undefined {
+  const { reading, missing, error } = build
+  const ldap = reading.values.holdfast.ldap
+  const { url, starttls, ca, base, userfilter } = ldap
+  const at = 'holdfast.ldap'
+  if (url === undefined) {
+    if (base !== undefined || ldap.binddn !== undefined) missing(`${at}.url`, 'the URL of the server')
+    return undefined
+  }
+  if (!base) missing(`${at}.base`, 'below what users are looked for')
+  const { protocol, hostname } = new URL(url)
+  if (protocol === 'ldap:' && !starttls && !isHere(hostname))
+    error(`${at}.url`, 'is without TLS: expected ldaps://, or starttls: true, or a server on this machine')
+  if (protocol === 'ldaps:' && starttls) error(`${at}.starttls`, 'stands beside ldaps://, which is TLS from the start')
+  if (!userfilter.includes('{user}')) error(`${at}.userfilter`, 'has no {user}: expected one such as (uid={user})')
+  return {
+    ...{ url, startTls: starttls, ca: ca && resolve(ca), base: base ?? '', timeoutMs: ldap.timeout },
+    bind: buildLdapBind(build, ldap),
+    ...{ userFilter: userfilter, groupBase: ldap.groupbase, groupFilter: ldap.groupfilter },
+    groups: buildLdapGroups(build, ldap),
+  }
+}
+
+function buildLdapBind({ error, missing }: Build, { binddn, bindpassword, bindpasswordfile }: Ldap) {
+  const at = 'holdfast.ldap.bindpassword'
+  if (binddn === undefined) return undefined
+  if (bindpassword !== undefined && bindpasswordfile !== undefined)
+    error(at, 'stands beside bindpasswordfile: expected one of them')
+  if (!bindpassword && bindpasswordfile === undefined)
+    missing(at, 'the password of binddn, or the file that holds it in bindpasswordfile')
+  const given = bindpasswordfile === undefined ? { text: bindpassword ?? '' } : { file: resolve(bindpasswordfile) }
+  return { dn: binddn, password: given }
+}
+
+function buildLdapGroups({ error, missing }: Build, { groups, groupbase }: Ldap): LdapConfiguration['groups'] {
+  if (groups.length > 0 && groupbase === undefined)
+    missing('holdfast.ldap.groupbase', 'below what groups are looked for')
+  return groups.map(({ group, team, administrator }, index) => {
+    const at = `holdfast.ldap.groups.${index}`
+    if (!group) missing(`${at}.group`, 'the name of a group')
+    if (team === undefined && !administrator) missing(`${at}.team`, 'ORGANIZATION/TEAM, or administrator: true')
+    if (team !== undefined && !/^[^/]+\/[^/]+$/.test(team)) error(`${at}.team`, 'is not ORGANIZATION/TEAM')
+    return { group: group ?? '', team, administrator }
+  })
 }
 
 /** `holdfast.ratelimits` */

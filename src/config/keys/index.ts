@@ -14,7 +14,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
-import { outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
+import { ldap, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
 
@@ -168,6 +168,7 @@ const holdfast = section(
     ),
     tokens,
     workloadidentity: workloadIdentity,
+    ldap,
     ratelimits: rateLimits,
     outgoing,
     notifications: section(

@@ -1,4 +1,4 @@
-import { booleanKind, durationKind, integerKind, networkKind, textKind, urlKind, wordKind } from '../kinds.ts'
+import { booleanKind, durationKind, integerKind, ldapKind, networkKind, textKind, urlKind, wordKind } from '../kinds.ts'
 import { dictionary, key, list, section } from '../nodes.ts'
 
 /** `holdfast.tokens` */
@@ -56,6 +56,39 @@ export const workloadIdentity = list(
     },
     { strict: true },
   ),
+)
+
+/** `holdfast.ldap` */
+export const ldap = section(
+  'Users of an LDAP server: their passwords are tried there, and their accounts made at the first sign-in.',
+  {
+    url: key(ldapKind, 'The server. Without TLS it must be on this machine.'),
+    starttls: key(booleanKind, 'Whether an `ldap://` connection goes over to TLS first.', { default: 'false' }),
+    ca: key(textKind, "The file with the certificates of those who sign the server's (PEM); the system's by default."),
+    binddn: key(textKind, 'As whom entries are looked for; by default as nobody.'),
+    bindpasswordfile: key(textKind, 'The file that holds its password.', { variable: 'BINDPASSWORD_FILE' }),
+    bindpassword: key(textKind, 'Its password.', { secret: true }),
+    base: key(textKind, 'Below what users are looked for, such as ou=people,dc=example,dc=com.'),
+    userfilter: key(textKind, 'By what: `{user}` is the name that was given.', { default: '(uid={user})' }),
+    groupbase: key(textKind, 'Below what groups are looked for; by default they are not.'),
+    groupfilter: key(textKind, 'By what: `{dn}` is the entry of the user, `{user}` the name.', {
+      default: '(|(member={dn})(uniqueMember={dn})(memberUid={user}))',
+    }),
+    groups: list(
+      'What groups stand for, looked at when a password is tried there.',
+      section(
+        'A group: one of team and administrator.',
+        {
+          group: key(textKind, 'Its whole name, or what it is called (`cn`).'),
+          team: key(textKind, 'The team whose members it has: ORGANIZATION/TEAM.'),
+          administrator: key(booleanKind, 'Whether its members administer the registry.', { default: 'false' }),
+        },
+        { strict: true },
+      ),
+    ),
+    timeout: key(durationKind, 'How long an answer may take.', { default: '5s' }),
+  },
+  { strict: true },
 )
 
 /** `holdfast.outgoing` */

@@ -2,22 +2,20 @@ import type { Access, Authorizer, Principal } from '../../auth/types.ts'
 import { type Decision, decide, type Mode } from '../../identity/decide.ts'
 import { namespaceOf } from '../../identity/names.ts'
 import type { AccountFacts } from '../../metadata/account-facts.ts'
-import type { Audit } from './audit.ts'
 import type { Directory } from './directory.ts'
 
 interface Deps {
   directory: Directory
   facts: AccountFacts
-  audit: Audit
   clock: { now(): Date }
   /** What everybody may do, as it stands. */
   mode(): Promise<Mode>
 }
 
-const gone: Decision = { verdict: 'denied', rule: 'the access token is gone' }
+const gone: Decision = { verdict: 'denied', rule: 'the access token is gone', fix: 'make a new one' }
 
 /** Gathers what is known and lets `identity/decide.ts` decide. */
-export function createAuthorizer({ directory, facts, audit, clock, mode }: Deps) {
+export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
   async function judge(principal: Principal, access: Access): Promise<Decision> {
     await directory.look()
     const token = principal.kind === 'anonymous' ? undefined : principal.token
@@ -58,14 +56,6 @@ export function createAuthorizer({ directory, facts, audit, clock, mode }: Deps)
     }
   }
 
-  const authorizer = {
-    decide: async (principal, access) => (await judge(principal, access)).verdict,
-    onRefusal(principal, access) {
-      if (principal.kind === 'anonymous') return // asks for a sign-in, as every client does first
-      const { name, address } = principal
-      const target = `${access.type}:${access.name}:${access.action}`
-      audit.note({ action: 'access.denied', actor: name, address, target }, `${name} ${target}`)
-    },
-  } satisfies Authorizer
+  const authorizer: Authorizer = { decide: async (principal, access) => (await judge(principal, access)).verdict }
   return { ...authorizer, judge }
 }

@@ -4,6 +4,8 @@ import type { Platform, Serving } from '../feature.ts'
 import { createAudit } from './audit.ts'
 import { createAuthorizer } from './authorizer.ts'
 import { createDirectory } from './directory.ts'
+import type { Ldap } from './ldap/index.ts'
+import { createRefusals } from './refusals.ts'
 import { createSignIn } from './sign-in.ts'
 
 /** How late a change by another process may be seen: with SQLite no later than a request takes that asks twice. */
@@ -25,12 +27,21 @@ export function createEngine({ platform, access, hasOutside, changed }: Deps) {
   const isShared = configuration.databaseUrl !== undefined
   const directory = createDirectory({ facts, clock, hasOutside, lookMs: isShared ? lookMs.postgres : lookMs.sqlite })
   const audit = createAudit({ facts, log, clock })
-  const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside })
-  const { judge, ...authorizer } = createAuthorizer({ directory, facts, audit, clock, mode })
+  let ldap: Promise<Ldap> | undefined
+  const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap: configuration.ldap && loadLdap })
+  const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
+  const refusals = createRefusals({ facts, audit, judge, log, clock })
+
+  /** Once: what is wrong with its configuration is told at the start. */
+  function loadLdap(): Promise<Ldap> {
+    return (ldap ??= import('./ldap/index.ts').then(({ createLdap }) =>
+      createLdap({ configuration: configuration.ldap!, facts, log, clock, changed: () => allChanged() }),
+    ))
+  }
 
   async function mode(): Promise<Mode> {
     if (configuration.access) return configuration.access
-    return configuration.auth || (await directory.isAnybodyThere()) ? 'closed' : 'open'
+    return configuration.auth || configuration.ldap || (await directory.isAnybodyThere()) ? 'closed' : 'open'
   }
 
   async function allChanged(): Promise<void> {
@@ -41,13 +52,20 @@ export function createEngine({ platform, access, hasOutside, changed }: Deps) {
   return {
     authenticator: signIn.authenticator,
     authorizer,
+    noteRefusal: refusals.note,
+    /** @throws Error about what cannot be used of the configuration */
+    async start(): Promise<void> {
+      if (configuration.ldap) await loadLdap()
+    },
     passwords: signIn.passwords,
     async operations(): Promise<Operation[]> {
       const { operations } = await import('./operations/index.ts')
-      return operations({ facts, vault, metadata, clock, directory, audit, signIn, judge, changed: allChanged, access })
+      const deps = { facts, vault, metadata, clock, directory, audit, refusals, signIn, judge, access }
+      return operations({ ...deps, changed: allChanged })
     },
     async stop(): Promise<void> {
       await signIn.flush()
+      await refusals.flush()
       await audit.flush()
     },
   }

@@ -1,5 +1,6 @@
 import type { Feature, Platform, Serving } from '../feature.ts'
 import type { Engine } from './engine.ts'
+import { tellingRefusals } from './wrap.ts'
 
 /** How late a first account that another process made is seen. */
 const lookMs = 1000
@@ -12,6 +13,8 @@ const dayInSeconds = 24 * 60 * 60
 export function accounts(platform: Platform, { access, siblings }: Serving): Feature {
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
+  /** Whether people sign in that have no account yet. */
+  const knowsOthers = auth !== undefined || configuration.ldap !== undefined
   let engine: Promise<Engine> | undefined
   let isOpen = false
   let lookedAt = 0
@@ -26,13 +29,14 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
   async function lookWhetherOpen(): Promise<boolean> {
     const asked = performance.now()
     const isAnybodyThere = (await facts.list('account', { kind: 'user' }, { limit: 1 })).length > 0
-    isOpen = !auth && !isAnybodyThere && (configuration.access ?? 'open') === 'open'
+    isOpen = !knowsOthers && !isAnybodyThere && (configuration.access ?? 'open') === 'open'
     lookedAt = asked
     return isOpen
   }
 
   return {
     name: 'accounts',
+    wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
         authenticate: async (headers, address) => (await load()).authenticator.authenticate(headers, address),
@@ -41,7 +45,6 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
     ],
     authorizer: {
       decide: async (principal, asked) => (await load()).authorizer.decide(principal, asked),
-      onRefusal: (principal, asked) => void load().then(({ authorizer }) => authorizer.onRefusal(principal, asked)),
       // Nobody is let in by what was so before: however long nobody came, the next one waits for the look.
       isOpen: () => (isOpen && performance.now() - lookedAt >= lookMs ? lookWhetherOpen() : isOpen),
     },
@@ -62,7 +65,7 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
         if (siblings.isFirst) await offerSetup({ facts, vault, log, clock })
       }
       await lookWhetherOpen()
-      if (!isOpen) await load()
+      if (!isOpen) await (await load()).start()
     },
     stop: async () => (await engine)?.stop(),
   }

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { type Basic, readBasic, readToken } from '../../auth/basic.ts'
+import { requestIdOf } from '../../auth/request-id.ts'
 import type { Authenticator, Principal } from '../../auth/types.ts'
 import { createPasswords } from '../../identity/passwords.ts'
 import { createRemembered } from '../../identity/remembered.ts'
@@ -10,6 +12,11 @@ import type { AccountFacts, TokenUse } from '../../metadata/account-facts.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Audit } from './audit.ts'
 import type { Directory } from './directory.ts'
+import type { Ldap } from './ldap/index.ts'
+import { ldapMark } from './start.ts'
+
+/** Thrown through the throttle, which does not count it. */
+const notThere = new Error('nobody has this name')
 
 /** How often the last use of tokens is written. */
 const flushMs = 60_000
@@ -22,12 +29,14 @@ interface Deps {
   clock: { now(): Date }
   /** Whether another authenticator knows people whom the database does not. */
   hasOutside: boolean
+  /** The LDAP server's users, where one is configured. */
+  ldap: (() => Promise<Ldap>) | undefined
 }
 
 export type SignIn = ReturnType<typeof createSignIn>
 
 /** Users by their passwords, users and robots by their access tokens. */
-export function createSignIn({ directory, facts, audit, log, clock, hasOutside }: Deps) {
+export function createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap }: Deps) {
   const passwords = createPasswords()
   const remembered = createRemembered<true>(clock)
   const throttle = createThrottle(clock)
@@ -35,14 +44,15 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
   let timer: NodeJS.Timeout | undefined
 
   const authenticator: Authenticator = {
-    async authenticate({ authorization }, address) {
+    async authenticate(headers, address) {
+      const { authorization } = headers
       if (authorization === undefined) return undefined
       await directory.look()
       const secret = readToken(authorization)
       // Who pasted a token wrong is told so, and it is tried as a password nowhere.
-      if (secret?.startsWith('holdfast_')) return byToken(secret, address)
+      if (secret?.startsWith('holdfast_')) return byToken(secret, address, headers)
       const basic = readBasic(authorization)
-      return basic && byPassword(basic, address)
+      return basic && byPassword(basic, address, headers)
     },
 
     async standing(principal) {
@@ -55,11 +65,11 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
     },
   }
 
-  async function byToken(secret: string, address: string): Promise<Principal> {
+  async function byToken(secret: string, address: string, headers: IncomingHttpHeaders): Promise<Principal> {
     const token = isSecret(secret) ? await directory.tokenByHash(hashSecret(secret)) : undefined
     const account = token && (await directory.account(token.account))
     if (!account || account.kind === 'organization' || account.isDisabled || !directory.isValid(token)) {
-      refuse(account?.name ?? '', address, token ? `token ${token.id}` : 'token')
+      refuse(account?.name ?? '', address, token ? `token ${token.id}` : 'token', headers)
       throw new OciError('UNAUTHORIZED', { message: 'this access token is not, or no longer, valid: make a new one' })
     }
     noteUse(token.id, account.name, address)
@@ -67,23 +77,54 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside }
     return { kind: account.kind, name: account.name, token: token.id, address, ...until }
   }
 
-  async function byPassword({ name, password }: Basic, address: string): Promise<Principal | undefined> {
+  async function byPassword(
+    { name, password }: Basic,
+    address: string,
+    headers: IncomingHttpHeaders,
+  ): Promise<Principal | undefined> {
     const account = await directory.account(name)
+    if (ldap && (account?.password ?? ldapMark) === ldapMark && (account?.kind ?? 'user') === 'user')
+      return byLdap({ name, password }, address, headers)
     if (!account && hasOutside) return undefined
     const hashed = account?.kind === 'user' && !account.isDisabled ? account.password : ''
     const isRight = await remembered.ask(`${name}:${password}`, hashed, async () => {
       const fits = await throttle.attempt(name, address, () => passwords.fits(password, hashed || undefined))
       if (fits) audit.note({ action: 'sign-in', actor: name, address, target: 'password' }, `${name} ${address}`)
-      else refuse(name, address, 'password')
+      else refuse(name, address, 'password', headers)
       return fits || undefined
     })
     if (!isRight) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
     return { kind: 'user', name, address }
   }
 
-  function refuse(name: string, address: string, target: string): void {
-    log.warn('login.failed', { user: name, address })
-    audit.note({ action: 'sign-in.failed', actor: name, address, target }, `${name} ${address} ${target}`)
+  /** Undefined where the directory does not know the name, and somebody else may. */
+  async function byLdap(basic: Basic, address: string, headers: IncomingHttpHeaders): Promise<Principal | undefined> {
+    const { name, password } = basic
+    const isRight = await remembered
+      .ask(`${name}:${password}`, ldapMark, async () => {
+        const fits = await throttle.attempt(name, address, async () => {
+          const answer = await (await ldap!()).signIn(basic, address)
+          if (answer === undefined && hasOutside) throw notThere
+          return answer ?? false
+        })
+        if (fits) audit.note({ action: 'sign-in', actor: name, address, target: 'ldap' }, `${name} ${address} ldap`)
+        else refuse(name, address, 'ldap', headers)
+        return fits || undefined
+      })
+      .catch((error: unknown) => {
+        if (error === notThere) return notThere
+        throw error
+      })
+    if (isRight === notThere) return undefined
+    if (isRight !== true) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
+    return { kind: 'user', name, address }
+  }
+
+  function refuse(name: string, address: string, target: string, headers: IncomingHttpHeaders): void {
+    const requestId = requestIdOf(headers)
+    log.warn('login.failed', { user: name, address, requestId })
+    const entry = { action: 'sign-in.failed', actor: name, address, target, detail: { requestId } }
+    audit.note(entry, `${name} ${address} ${target}`)
   }
 
   function noteUse(id: string, name: string, from: string): void {

@@ -16,6 +16,9 @@ interface Start {
 /** How long a link for the first set-up is good. */
 const setupMs = 24 * 60 * 60_000
 
+/** What stands where others have the hash of a password: it fits none, and says that an LDAP server knows it. */
+export const ldapMark = 'ldap'
+
 /** A new account, with what most have. */
 export function newAccount(name: string, kind: Account['kind'], createdAt: number): Account {
   return {

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { type Basic, readBasic } from '../../auth/basic.ts'
+import { requestIdOf } from '../../auth/request-id.ts'
 import type { Authenticator } from '../../auth/types.ts'
 import { createRemembered } from '../../identity/remembered.ts'
 import { createThrottle } from '../../identity/throttle.ts'
@@ -21,11 +23,13 @@ export function htpasswd({ log, clock }: Platform, { realm, path }: HtpasswdConf
   const throttle = createThrottle(clock)
 
   const authenticator: Authenticator = {
-    async authenticate({ authorization }, address) {
-      const basic = readBasic(authorization)
+    async authenticate(headers, address) {
+      const basic = readBasic(headers.authorization)
       if (!basic) return undefined
       const known = await users.current()
-      const name = await remembered.ask(`${basic.name}:${basic.password}`, known, () => verify(basic, known, address))
+      const name = await remembered.ask(`${basic.name}:${basic.password}`, known, () =>
+        verify(basic, known, address, headers),
+      )
       if (name === undefined) throw new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
       return { kind: 'user', name, address }
     },
@@ -35,7 +39,12 @@ export function htpasswd({ log, clock }: Platform, { realm, path }: HtpasswdConf
     },
   }
 
-  async function verify({ name, password }: Basic, known: ReadonlyMap<string, string>, address: string) {
+  async function verify(
+    { name, password }: Basic,
+    known: ReadonlyMap<string, string>,
+    address: string,
+    headers: IncomingHttpHeaders,
+  ) {
     const line = known.get(name)
     // For a name that nobody has the work is the same, so that the time it takes does not tell names.
     const compared = line ?? known.values().next().value
@@ -43,7 +52,7 @@ export function htpasswd({ log, clock }: Platform, { realm, path }: HtpasswdConf
       const fits = compared !== undefined && (await bcrypt.compare(password, compared))
       return fits && line !== undefined
     })
-    if (!isRight) log.warn('login.failed', { user: name })
+    if (!isRight) log.warn('login.failed', { user: name, requestId: requestIdOf(headers) })
     return isRight ? name : undefined
   }
 

@@ -144,6 +144,19 @@ export function testAccounts({ store, reopen, passSeconds, push, now }: Tools): 
       assert.equal(await store().accounts.holds(where), is, JSON.stringify(where))
   })
 
+  it('keeps refusals by the ids of their requests for a day, whoever else had the same', async () => {
+    const refusal = (id: string, body: string) => ({ id, at: now().getTime(), body })
+    const first = [refusal('r1', 'a'), refusal('r2', 'b'), refusal('r1', 'c')]
+    await store().accounts.refusals.record(first)
+    await reopen()
+    assert.deepEqual(await store().accounts.refusals.find('r1'), [first[2], first[0]])
+    assert.deepEqual(await store().accounts.refusals.find("r1' or 1=1"), [])
+    passSeconds(25 * 3600)
+    await store().accounts.refusals.record([refusal('r3', 'd')])
+    assert.deepEqual(await store().accounts.refusals.find('r1'), [])
+    assert.equal((await store().accounts.refusals.find('r3')).length, 1)
+  })
+
   describe('the audit log', () => {
     it('is a chain, in the order of what happened, also of many at once', async () => {
       await Promise.all(

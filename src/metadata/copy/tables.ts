@@ -163,6 +163,12 @@ export const tables: Table[] = [
     key: ['kind', 'id'],
     page: small,
   },
+  {
+    name: 'refusal',
+    columns: { sequence: integer, id: text, at: integer, body: text },
+    key: ['sequence'],
+    page: small,
+  },
   { name: 'identity', columns: { id: text }, key: ['id'], page: small },
   { name: 'event', columns: { sequence: integer, at: integer, body: text }, key: ['sequence'], page: small },
   { name: 'cursor', columns: { name: text, sequence: integer, moved_at: integer }, key: ['name'], page: small },

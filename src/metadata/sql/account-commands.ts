@@ -1,8 +1,11 @@
-import type { AccountChange, AccountTable, AuditEntry, TokenUse } from '../account-facts.ts'
+import type { AccountChange, AccountTable, AuditEntry, Refusal, TokenUse } from '../account-facts.ts'
 import { auditHash } from '../audit-hash.ts'
 import { accountTables, columnOf, toValue } from './account-rows.ts'
 import type { Dialect } from './dialect.ts'
 import { sql, type Steps } from './statement.ts'
+
+/** How long refusals are kept, and how many of them. */
+const [refusalMs, maxRefusals] = [24 * 60 * 60_000, 20_000]
 
 /** The commands that change accounts and what belongs to them, and write the audit log. */
 export function createAccountCommands({ lock }: Dialect) {
@@ -22,6 +25,15 @@ export function createAccountCommands({ lock }: Dialect) {
     *useTokens(uses: TokenUse[]): Steps<void> {
       for (const { id, at, from } of uses)
         yield sql('update access_token set used_at = ?1, used_from = ?2 where id = ?3 and used_at < ?1', at, from, id)
+    },
+
+    *recordRefusals(refusals: Refusal[], now: number): Steps<void> {
+      yield* lock({ alone: ['refusals'] })
+      const [last] = yield sql('select max(sequence) as sequence from refusal')
+      let sequence = Number(last?.sequence ?? 0)
+      for (const { id, at, body } of refusals)
+        yield sql('insert into refusal (sequence, id, at, body) values (?1, ?2, ?3, ?4)', ++sequence, id, at, body)
+      yield sql('delete from refusal where at < ?1 or sequence <= ?2', now - refusalMs, sequence - maxRefusals)
     },
 
     *recordAudit(entries: AuditEntry[], at: number): Steps<void> {

@@ -1,4 +1,4 @@
-import type { AccountFacts, AccountPage, AccountRows, AccountTable, AuditRecord } from '../account-facts.ts'
+import type { AccountFacts, AccountPage, AccountRows, AccountTable, AuditRecord, Refusal } from '../account-facts.ts'
 import { accountVersion, whereOf } from './account-commands.ts'
 import { accountTables, columnOf, rowOf } from './account-rows.ts'
 import type { Run } from './commands.ts'
@@ -19,6 +19,10 @@ export function createAccountFacts({ read, run, now }: Deps): AccountFacts {
     holds: async (where) => read(holds(where)),
     change: (version, changes, entries) => run('changeAccounts', version, changes, entries, now()),
     useTokens: (uses) => run('useTokens', uses),
+    refusals: {
+      record: (refusals) => run('recordRefusals', refusals, now()),
+      find: async (id) => read(refusals(id)),
+    },
     audit: {
       record: (entries) => run('recordAudit', entries, now()),
       after: async (sequence, limit) => read(records('sequence > ?1 order by sequence', sequence, limit)),
@@ -58,6 +62,11 @@ function* holds(where: { repository: string } | { namespace: string }): Steps<bo
     ...[namespace, `${namespace}/`, `${namespace}0`],
   )
   return found.length > 0
+}
+
+function* refusals(id: string): Steps<Refusal[]> {
+  const found = yield sql('select at, body from refusal where id = ?1 order by sequence desc limit 20', id)
+  return found.map(({ at, body }) => ({ id, at: Number(at), body: String(body) }))
 }
 
 function* records(text: string, sequence: number, limit: number): Steps<AuditRecord[]> {

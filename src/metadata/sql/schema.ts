@@ -280,6 +280,17 @@ const migrations: ((words: Words) => string)[] = [
   insert into doomed select digest, size, 'unlinked', 0 from blob
     where not exists (select 1 from blob_link where blob_link.digest = blob.digest);
   `,
+  ({ text, integer, keyedTable }) => `
+  -- what was refused in the last day, by the ids of the requests
+  create table refusal (
+    sequence ${integer} primary key,
+    id ${text} not null,
+    at ${integer} not null,
+    body ${text} not null
+  ) ${keyedTable};
+  create index refusal_id on refusal (id, sequence);
+  create index refusal_at on refusal (at);
+  `,
 ]
 
 export const schemaVersion = migrations.length

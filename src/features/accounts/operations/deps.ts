@@ -9,6 +9,7 @@ import type { MetadataStore } from '../../../registry/ports/metadata.ts'
 import type { Audit } from '../audit.ts'
 import type { createAuthorizer } from '../authorizer.ts'
 import type { Directory } from '../directory.ts'
+import type { Refusals } from '../refusals.ts'
 import type { SignIn } from '../sign-in.ts'
 
 /** What the operations work with. */
@@ -19,6 +20,7 @@ export interface Deps {
   clock: { now(): Date }
   directory: Directory
   audit: Audit
+  refusals: Refusals
   signIn: SignIn
   judge: ReturnType<typeof createAuthorizer>['judge']
   access(): AccessControl | undefined

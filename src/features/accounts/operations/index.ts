@@ -3,6 +3,7 @@ import { auditOperations } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { organizationOperations } from './organizations.ts'
 import { policyOperations } from './policies.ts'
+import { refusalOperations } from './refusals.ts'
 import { repositoryOperations } from './repositories.ts'
 import { robotOperations } from './robots.ts'
 import { sessionOperations } from './session.ts'
@@ -20,5 +21,6 @@ export function operations(deps: Deps): Operation[] {
     ...repositoryOperations(deps),
     ...policyOperations(deps),
     ...auditOperations(deps),
+    ...refusalOperations(deps),
   ]
 }

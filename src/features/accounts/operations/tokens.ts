@@ -112,8 +112,10 @@ export function rotate(
 /** What is kept of the one before: nothing where it ends at once. */
 export function endOf(ended: AccessToken, overlapSeconds: number | undefined) {
   if (overlapSeconds) return { table: 'access_token', put: ended } as const
-  return { table: 'access_token', remove: { id: ended.id } } as const
+  return removal(ended.id)
 }
+
+const removal = (id: string) => ({ table: 'access_token', remove: { id } }) as const
 
 /** One's own access tokens. */
 export function tokenOperations(deps: Deps): Operation[] {
@@ -167,10 +169,12 @@ export function tokenOperations(deps: Deps): Operation[] {
           const { token, secret } = makeToken(deps, account, call.body)
           await expectWithin(call.principal, token)
           const all = await facts.list('access_token', { account: account.name })
-          if (all.length >= maxTokens)
+          const now = deps.clock.now().getTime()
+          const ended = all.length < maxTokens ? [] : all.filter(({ expiresAt }) => expiresAt !== 0 && expiresAt <= now)
+          if (all.length - ended.length >= maxTokens)
             throw new Problem('conflict', `${account.name} has ${maxTokens} access tokens: delete some first`)
           return {
-            changes: [{ table: 'access_token', put: token }],
+            changes: [...ended.map(({ id }) => removal(id)), { table: 'access_token', put: token }],
             action: 'token.created',
             target: `${account.name}/${token.id}`,
             detail: { name: token.name, scopes: token.scopes, repositories: token.repositories },
@@ -213,7 +217,7 @@ export function tokenOperations(deps: Deps): Operation[] {
         edit(deps, call, async () => {
           const { id, account } = await ownToken(call)
           return {
-            changes: [{ table: 'access_token', remove: { id } }],
+            changes: [removal(id)],
             action: 'token.deleted',
             target: `${account}/${id}`,
             answer: {},
