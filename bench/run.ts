@@ -7,6 +7,7 @@ import type { Row } from './measure.ts'
 import { run } from './load.ts'
 import { crowds, pulls, pushes } from './scenarios/blobs.ts'
 import { dropIn } from './scenarios/drop-in.ts'
+import { collection } from './scenarios/gc.ts'
 import { lists } from './scenarios/lists.ts'
 import { databases, nodes } from './scenarios/nodes.ts'
 import { objectLists, objectPulls, objectPushes, objectTakeover } from './scenarios/objects.ts'
@@ -24,6 +25,7 @@ const named = {
   'object-pulls': objectPulls,
   'object-lists': objectLists,
   'object-takeover': objectTakeover,
+  gc: collection,
   databases,
   nodes,
   processes,

@@ -23,6 +23,7 @@ import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
+import { rescuing } from './storage/rescuing.ts'
 import { timed } from './storage/timed.ts'
 import { openStores } from './stores.ts'
 import { createOwner } from './volume/owner.ts'
@@ -74,7 +75,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     writer,
     lockWaitMs: member.lockWaitMs,
   })
-  const storage = metrics ? timed(files, measureStorage(metrics, configuration)) : files
+  const driver = metrics ? timed(files, measureStorage(metrics, configuration)) : files
+  const storage = rescuing(driver, store.collection)
   const isShared = configuration.databaseUrl !== undefined
   const isRemote = configuration.storage.objects !== undefined
   const kept = { storage, store, log, clock, follow: configuration.storage.followTree, isRemote }
@@ -88,7 +90,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   })
   const { metadata } = volume
   const features: Feature[] = await createFeatures(
-    { configuration, storage, metadata, vault: store.vault, accounts: store.accounts, log, clock },
+    {
+      ...{ configuration, storage, metadata, volume, log, clock },
+      ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
+    },
     {
       stopping: stopping.signal,
       metrics,
@@ -99,6 +104,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
   )
   const access = createAccess(features)
+  const pullers = features.flatMap((feature) => feature.onPull ?? [])
   const registry = createRegistry({
     storage,
     metadata,
@@ -107,7 +113,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     lists: configuration.lists,
     access,
     ids: { upload: randomUUID },
-    onPull: features.find((feature) => feature.onPull)?.onPull,
+    onPull: (pull, actor) => pullers.forEach((tell) => tell(pull, actor)),
   })
   const { vault } = store
   const surface = createSurface({ options, registry, features, access, vault, isFirst: siblings.isFirst })

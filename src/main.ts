@@ -6,7 +6,10 @@ const usage = `Usage: holdfast COMMAND
   reindex [CONFIG]      make the database of a volume anew from its files
   db COMMAND            back up the database, restore it, or move it to another one
   keys rewrap [CONFIG]  change the key that blobs are encrypted with
+  garbage-collect CONFIG
+                        delete what nothing refers to, of a registry that does not run
   admin user COMMAND    make and change users in the database itself
+  admin gc              have a registry collect garbage now, or tell what would go
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
 
   setup HOST CODE       make the first administrator of a registry
@@ -18,6 +21,10 @@ const usage = `Usage: holdfast COMMAND
   org, member, team     organizations and who belongs to them
   robot COMMAND         robots of an organization
   repo COMMAND          repositories: who sees them, who may do what
+  tag COMMAND           where tags pointed, and back there
+  rm REPO:TAG           move an image to the trash
+  restore REPO@DIGEST   take it out again
+  trash ls REPO         what can be restored
   audit COMMAND         who did what
   explain ID            why a request was refused
   api METHOD PATH       ask the management API itself
@@ -49,6 +56,11 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   robot: () => import('./commands/robot.ts'),
   repo: () => import('./commands/repo.ts'),
   audit: () => import('./commands/audit.ts'),
+  tag: () => import('./commands/tag.ts'),
+  rm: () => import('./commands/rm.ts'),
+  restore: () => import('./commands/restore.ts'),
+  trash: () => import('./commands/trash.ts'),
+  'garbage-collect': () => import('./commands/garbage-collect.ts'),
   explain: () => import('./commands/explain.ts'),
   api: () => import('./commands/api.ts'),
 }

@@ -35,7 +35,9 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
     access: () => [],
     handle: async () => ({ body: openApi }),
   })
-  const operations = [described, ...given]
+  // A repository's own path would match all that is below it: those come last.
+  const isOpen = ({ path }: Operation) => Number(path.endsWith('+'))
+  const operations = [described, ...given].toSorted((a, b) => isOpen(a) - isOpen(b))
   const openApi = openApiOf(operations)
   const byRoute = new Map<Route, Operation>()
   for (const one of operations) {

@@ -11,6 +11,7 @@ import { type Given, runVerb } from './client/verbs.ts'
 import { configurationOf } from './configuration.ts'
 
 const usage = `Usage: holdfast admin user VERB
+       holdfast admin gc [--dry-run] [--force] [--untagged]
 
 Changes accounts in the database itself, on the machine it lies on, whether a registry is running or not.
 
@@ -42,6 +43,7 @@ export async function run([noun, ...args]: string[]): Promise<void> {
     disable: { names: 1, run: (given: Given) => change(given, { isDisabled: true }, 'user.changed') },
     enable: { names: 1, run: (given: Given) => change(given, { isDisabled: false }, 'user.changed') },
   }
+  if (noun === 'gc') return (await import('./gc.ts')).run(args)
   if (noun !== 'user') return runVerb({ usage, options, verbs: {} }, noun === undefined ? args : [noun, ...args])
   await runVerb({ usage, options, verbs }, args)
 }

@@ -45,6 +45,10 @@ export interface Configuration {
   /** The first administrator. */
   admin: { user: string; password: { text: string } | { file: string } } | undefined
   audit: { keepMs: number }
+  /** What nothing refers to is collected. */
+  collection: { enabled: boolean; graceMs: number; fusePercent: number; untagged: boolean; keepPulledMs: number }
+  /** How long what was deleted can be restored. */
+  trash: { keepMs: number }
   ldap: LdapConfiguration | undefined
   health: HealthConfiguration
   notifications: {
@@ -323,6 +327,8 @@ export function defaultConfiguration(): Configuration {
     access: undefined,
     admin: undefined,
     audit: { keepMs: 365 * 24 * hour },
+    collection: { enabled: true, graceMs: 24 * hour, fusePercent: 50, untagged: false, keepPulledMs: 30 * 24 * hour },
+    trash: { keepMs: 7 * 24 * hour },
     ldap: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },

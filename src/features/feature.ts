@@ -5,6 +5,8 @@ import type { Authenticator, Authorizer, Challenger } from '../auth/types.ts'
 import type { Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { AccountFacts } from '../metadata/account-facts.ts'
+import type { CollectionFacts } from '../metadata/collection-facts.ts'
+import type { HistoryFacts } from '../metadata/history-facts.ts'
 import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -22,6 +24,10 @@ export interface Platform {
   metadata: MetadataStore
   vault: Vault
   accounts: AccountFacts
+  collection: CollectionFacts
+  history: HistoryFacts
+  /** Resolves when all is known that the volume holds, with whether that could be. */
+  volume: { passed(): Promise<boolean> }
   log: Log
   clock: { now(): Date }
 }

@@ -1,8 +1,10 @@
 import type { Feature, Platform, Serving } from './feature.ts'
 import { accessLog } from './access-log/index.ts'
 import { accounts } from './accounts/index.ts'
+import { collection } from './collection/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
+import { history } from './history/index.ts'
 import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
@@ -34,6 +36,8 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     uploadPurge(platform),
     eventRetention(platform),
     scrub(platform),
+    collection(platform, serving),
+    history(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

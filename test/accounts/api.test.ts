@@ -191,6 +191,10 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'GET /repos': { ann: 200, carl: 200 },
   'GET /repos/{repository}': { ann: 200, carl: 404 },
   'GET /repos/{repository}/-/access': { ann: 200, carl: 403 },
+  'GET /repos/{repository}/-/history': { ann: 400, carl: 404 },
+  'GET /repos/{repository}/-/tags': { ann: 200, carl: 404 },
+  'PUT /repos/{repository}/-/tags/{tag}': { ann: 422, carl: 404 },
+  'GET /repos/{repository}/-/trash': { ann: 200, carl: 404 },
 }
 
 it('asks in every operation whether the caller may', async () => {
@@ -205,6 +209,8 @@ it('asks in every operation whether the caller may', async () => {
     team: 'none',
     robot: 'none',
     id: 'none',
+    tag: 'v1',
+    image: 'none',
   }
   for (const [path, methods] of Object.entries(paths as Record<string, object>))
     for (const method of Object.keys(methods)) {

@@ -51,6 +51,14 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     access: holdfast.access,
     admin: buildAdmin(build),
     audit: { keepMs: holdfast.audit.keep },
+    collection: {
+      enabled: holdfast.gc.enabled,
+      graceMs: holdfast.gc.grace,
+      fusePercent: holdfast.gc.fuse,
+      untagged: holdfast.gc.untagged,
+      keepPulledMs: holdfast.gc.keeppulled,
+    },
+    trash: { keepMs: holdfast.trash.keep },
     ldap: buildLdap(build),
     health: buildHealth(build),
     notifications: {

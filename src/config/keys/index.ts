@@ -91,6 +91,32 @@ const holdfast = section(
       { keep: key(durationKind, 'How long it is kept.', { default: '8760h' }) },
       { strict: true },
     ),
+    gc: section(
+      'Blobs that nothing refers to are collected while the registry serves.',
+      {
+        enabled: key(booleanKind, 'Whether that is done.', { default: 'true' }),
+        grace: key(durationKind, 'How long a blob is left alone from when it was last pushed or needed.', {
+          default: '24h',
+        }),
+        untagged: key(
+          booleanKind,
+          'Whether manifests that no tag, index or subject keeps go to the trash when their grace is over.',
+          { default: 'false' },
+        ),
+        keeppulled: key(durationKind, 'How long such a manifest stays from when it was last pulled.', {
+          default: '720h',
+        }),
+        fuse: key(integerKind(0), 'A run that would take more than so many percent of all content stops and says so.', {
+          default: '50',
+        }),
+      },
+      { strict: true },
+    ),
+    trash: section(
+      'Deleted images can be restored.',
+      { keep: key(durationKind, 'For how long.', { default: '168h' }) },
+      { strict: true },
+    ),
     http: section(
       'How the registry is reached.',
       {

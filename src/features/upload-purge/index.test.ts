@@ -31,6 +31,9 @@ const [job] = uploadPurge({
   metadata,
   vault: metadata.vault,
   accounts: metadata.accounts,
+  collection: metadata.collection,
+  history: metadata.history,
+  volume: { passed: async () => true },
   clock,
   log,
 }).jobs!
@@ -96,6 +99,9 @@ describe('the upload purge', () => {
       metadata,
       vault: metadata.vault,
       accounts: metadata.accounts,
+      collection: metadata.collection,
+      history: metadata.history,
+      volume: { passed: async () => true },
       clock,
       log,
     }).jobs![0]!.run(new AbortController().signal)
@@ -113,6 +119,9 @@ describe('the upload purge', () => {
         metadata,
         vault: metadata.vault,
         accounts: metadata.accounts,
+        collection: metadata.collection,
+        history: metadata.history,
+        volume: { passed: async () => true },
         clock,
         log,
       }).jobs!

@@ -5,6 +5,7 @@ import { mediaTypes } from '../../oci/media-types.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { ManifestPush, MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
+import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
@@ -16,6 +17,7 @@ type Store = MetadataStore & {
   vault: Vault
   accounts: AccountFacts
   history: HistoryFacts
+  collection: CollectionFacts
 }
 
 export interface Created {

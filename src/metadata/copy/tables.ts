@@ -90,7 +90,7 @@ export const tables: Table[] = [
   { name: 'blob', columns: { digest: text, size: integer, stored_at: integer }, key: ['digest'], page: small },
   {
     name: 'blob_link',
-    columns: { repository_id: integer, digest: text },
+    columns: { repository_id: integer, digest: text, doubted_at: integer },
     key: ['repository_id', 'digest'],
     page: small,
   },
@@ -110,6 +110,7 @@ export const tables: Table[] = [
       trashed_by: text,
       trashed_why: text,
       trashed_tags: text,
+      doubted_at: integer,
     },
     key: ['id'],
     page: large,
@@ -136,6 +137,12 @@ export const tables: Table[] = [
     name: 'reference',
     columns: { repository_id: integer, digest: text, manifest_id: integer },
     key: ['repository_id', 'digest', 'manifest_id'],
+    page: small,
+  },
+  {
+    name: 'doomed',
+    columns: { digest: text, size: integer, state: text, since: integer },
+    key: ['digest'],
     page: small,
   },
   {

@@ -56,6 +56,7 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
   }
 
   return createSqlStore({
+    textsOf: dialect.textsOf,
     reads,
     read: connections.read,
     run: run as Run,

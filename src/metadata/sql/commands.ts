@@ -2,6 +2,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
 import { createAccountCommands } from './account-commands.ts'
+import { createCollectionCommands, isGoing, suspect } from './collection-commands.ts'
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
 import { store, trash } from './manifests.ts'
@@ -74,21 +75,25 @@ export function createCommands(dialect: Dialect) {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
+    ...createCollectionCommands({ dialect, repositoryId, record }),
     ...vaultCommands,
 
-    *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<void> {
+    /** False when the bytes were collected since they were published, or may have been. */
+    *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<boolean> {
       const { repository, digest, size, upload } = blob
       yield* lock({ together: [repository, digest] })
+      if (yield* isGoing(digest)) return false
       yield* record(act, [{ type: 'blob.pushed', repository, digest, size }])
-      yield* hold(yield* ensureRepository(repository), blob, act.at)
+      yield* hold(yield* ensureRepository(repository), blob, { storedAt: act.at, now: act.at })
       yield* removeUpload(upload)
+      return true
     },
 
     *mountBlob(blob: { repository: string; digest: Digest; from: string }, act: Act): Steps<boolean> {
       yield* lock({ together: [blob.repository, blob.from, blob.digest] })
       if (!(yield* isLinked(yield* repositoryId(blob.from), blob.digest))) return false
       yield* record(act, [{ type: 'blob.mounted', ...blob }])
-      yield* link(yield* ensureRepository(blob.repository), blob.digest)
+      yield* link(yield* ensureRepository(blob.repository), blob.digest, act.at)
       return true
     },
 
@@ -98,6 +103,7 @@ export function createCommands(dialect: Dialect) {
       if (id === undefined || !(yield* isLinked(id, digest))) return false
       yield* record(act, [{ type: 'blob.deleted', repository, digest }])
       yield sql('delete from blob_link where repository_id = ?1 and digest = ?2', id, digest)
+      yield* suspect(digest, act.at)
       return true
     },
 
@@ -131,12 +137,11 @@ export function createCommands(dialect: Dialect) {
       const tags = found.map(({ name }) => String(name))
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
       for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })
-      if (manifest.subject !== null)
-        yield sql(
-          'delete from referrer where repository_id = ?1 and subject = ?2 and digest = ?3',
-          ...[id, String(manifest.subject), digest],
-        )
-      yield* trash(Number(manifest.id), { at: act.at, by: act.actor.name, why: 'deleted', tags })
+      const subject = manifest.subject === null ? undefined : String(manifest.subject)
+      yield* trash(
+        { id: Number(manifest.id), repositoryId: id, digest, subject },
+        { at: act.at, by: act.actor.name, why: 'deleted', tags },
+      )
       return tags
     },
 

@@ -11,10 +11,10 @@ interface Pushed extends StoredManifest {
 export function* store(repositoryId: number, pushed: Pushed, at: number): Steps<void> {
   const { digest, mediaType, subject, content, references } = pushed
   const [changed] = yield sql(
-    `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content, is_referring)
-     values (?1, ?2, ?3, ?4, ?5, ?6, 1)
+    `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content, is_referring, doubted_at)
+     values (?1, ?2, ?3, ?4, ?5, ?6, 1, ?5)
      on conflict (repository_id, digest) do update
-       set media_type = excluded.media_type, content = excluded.content, is_referring = 1, trashed_at = null
+       set media_type = excluded.media_type, content = excluded.content, is_referring = 1, trashed_at = null, doubted_at = excluded.doubted_at
      where manifest.trashed_at is not null or manifest.media_type <> excluded.media_type
        or manifest.content <> excluded.content or manifest.is_referring = 0
      returning id`,
@@ -34,11 +34,30 @@ export function* refers(repositoryId: number, id: number, references: { digest: 
 
 /** Puts a manifest, which no tag points to any more, into the trash: it can be restored, and nothing it refers to goes. */
 export function* trash(
-  id: number,
-  { at, by, why, tags }: { at: number; by: string; why: string; tags: string[] },
+  { id, repositoryId, digest, subject }: Trashed,
+  { at, by, why, tags, doubtedAt = at }: { at: number; by: string; why: string; tags: string[]; doubtedAt?: number },
 ): Steps<void> {
+  // Its children, and what refers to it, may have nothing else that keeps them.
+  yield sql(
+    `update manifest set doubted_at = ?2 where repository_id = ?1 and coalesce(doubted_at, 0) < ?2 and digest in (
+       select digest from reference where manifest_id = ?3
+       union all select digest from referrer where repository_id = ?1 and subject = ?4)`,
+    ...[repositoryId, doubtedAt, id, digest],
+  )
+  if (subject !== undefined)
+    yield sql(
+      'delete from referrer where repository_id = ?1 and subject = ?2 and digest = ?3',
+      ...[repositoryId, subject, digest],
+    )
   yield sql(
     'update manifest set trashed_at = ?2, trashed_by = ?3, trashed_why = ?4, trashed_tags = ?5 where id = ?1',
     ...[id, at, by, why, JSON.stringify(tags)],
   )
+}
+
+interface Trashed {
+  id: number
+  repositoryId: number
+  digest: Digest
+  subject: string | undefined
 }

@@ -52,14 +52,17 @@ export function createReads({ textsOf, settled }: Dialect) {
         ),
       )
     },
-    *blob(repository: string, digest: Digest): Steps<{ size: number } | undefined> {
+    /** `isFading`: no manifest refers to it, nor was it asked for or pushed since the moment. */
+    *blob(repository: string, digest: Digest, moment: number): Steps<{ size: number; isFading: boolean } | undefined> {
       const [row] = yield sql(
-        `select size from blob join blob_link using (digest) join repository on repository.id = repository_id
-         where name = ?1 and digest = ?2`,
-        repository,
-        digest,
+        `select size, case when doubted_at < ?3 and not exists
+           (select 1 from reference where reference.repository_id = repository.id and reference.digest = ?2)
+           then 1 else 0 end as fading
+         from blob join blob_link on blob_link.digest = blob.digest join repository on repository.id = repository_id
+         where name = ?1 and blob.digest = ?2`,
+        ...[repository, digest, moment],
       )
-      return row as { size: number } | undefined
+      return row && { size: Number(row.size), isFading: Number(row.fading) === 1 }
     },
     *blobAnywhere(digest: Digest): Steps<{ size: number } | undefined> {
       const [row] = yield sql('select size from blob where digest = ?1', digest)

@@ -259,6 +259,28 @@ const migrations: ((words: Words) => string)[] = [
   create index manifest_trash on manifest (trashed_at) where trashed_at is not null;
   `,
   ({ text, integer, keyedTable }) => `
+  -- since when it is not known whether a manifest of the repository refers to the blob; null: one did when that was last looked
+  -- at; 0: nobody has looked yet
+  alter table blob_link add column doubted_at ${integer} default 0;
+  create index blob_link_doubt on blob_link (doubted_at, repository_id, digest) where doubted_at is not null;
+  create index manifest_digest on manifest (digest);
+  -- the same of a manifest: whether a tag, an index or a subject keeps it
+  alter table manifest add column doubted_at ${integer} default 0;
+  create index manifest_doubt on manifest (doubted_at, id) where doubted_at is not null;
+  create index manifest_unread on manifest (repository_id) where is_referring = 0;
+
+  -- bytes on their way out: 'unlinked' (a blob that lost a repository), 'condemned' (nobody has it), 'deleting', 'deleted'
+  create table doomed (
+    digest ${text} primary key,
+    size ${integer} not null,
+    state ${text} not null,
+    since ${integer} not null
+  ) ${keyedTable};
+  create index doomed_since on doomed (state, since);
+  insert into doomed select digest, size, 'unlinked', 0 from blob
+    where not exists (select 1 from blob_link where blob_link.digest = blob.digest);
+  `,
+  ({ text, integer, keyedTable }) => `
   -- what was refused in the last day, by the ids of the requests
   create table refusal (
     sequence ${integer} primary key,

@@ -2,11 +2,15 @@ import type { Vault } from '../../auth/vault.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
+import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { createAccountFacts } from './account-facts.ts'
+import { createCollectionFacts } from './collection-facts.ts'
+import { freshMs } from './fact-writer.ts'
 import type { Run } from './commands.ts'
+import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
@@ -20,10 +24,12 @@ export type SqlStore = MetadataStore & {
   vault: Vault
   accounts: AccountFacts
   history: HistoryFacts
+  collection: CollectionFacts
 }
 
 interface Deps {
   reads: ReturnType<typeof createReads>
+  textsOf: Dialect['textsOf']
   /** Takes the steps of a read. */
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
@@ -37,19 +43,42 @@ interface Deps {
 }
 
 /** The port over a database that takes steps: what both databases share. */
-export function createSqlStore({ reads, read, run, clock, findManifest, forget, close, ...deps }: Deps): SqlStore {
+export function createSqlStore({
+  reads,
+  textsOf,
+  read,
+  run,
+  clock,
+  findManifest,
+  forget,
+  close,
+  ...deps
+}: Deps): SqlStore {
   const now = () => clock.now().getTime()
   const { leaseNow = now } = deps
+
+  /** Who asks for a blob may be about to push what refers to it: before they are told that it is there, its grace begins anew. */
+  async function findBlob(repository: string, digest: Digest): Promise<{ size: number } | undefined> {
+    const found = await read(reads.blob(repository, digest, now() - freshMs))
+    if (!found) return undefined
+    const stays = !found.isFading || (await run('renewDoubt', repository, digest, now()).catch(isUnableToWrite))
+    return stays ? { size: found.size } : undefined
+  }
+
   return {
     repositories: {
       list: async (page) => read(reads.repositories(page)),
     },
     blobs: {
-      find: async (repository, digest) => read(reads.blob(repository, digest)),
+      find: findBlob,
       findAnywhere: async (digest) => read(reads.blobAnywhere(digest)),
       repositoriesOf: async (digest) => read(reads.repositoriesOfBlob(digest)),
       list: async (page) => read(reads.blobs(page)),
-      commit: (blob, actor) => run('commitBlob', blob, { at: now(), actor }),
+      async commit(blob, actor) {
+        if (await run('commitBlob', blob, { at: now(), actor })) return
+        const message = `${blob.digest} was collected while it was being committed: it has to be pushed again`
+        throw Object.assign(new Error(message), { code: 'EAGAIN' })
+      },
       mount: (blob, actor) => run('mountBlob', blob, { at: now(), actor }),
       unlink: (repository, digest, actor) => run('unlinkBlob', repository, digest, { at: now(), actor }),
     },
@@ -88,9 +117,16 @@ export function createSqlStore({ reads, read, run, clock, findManifest, forget, 
     },
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     history: createHistory({ read }),
+    collection: createCollectionFacts({ read, run, now, textsOf }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
     close,
   }
+}
+
+/** A full disk keeps nobody from pulling, and whoever would push is refused anyway. */
+function isUnableToWrite(error: unknown): true {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return true
+  throw error
 }

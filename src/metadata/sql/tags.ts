@@ -18,11 +18,12 @@ const journal = `
   select ?1, ?2, case when last.at >= ?4 then last.at + 1 else ?4 end, ?3, ?5, ?6
   from (select 1) as one left join
     (select at, digest from tag_move where repository_id = ?1 and name = ?2 order by at desc limit 1) as last on true
-  where coalesce(last.digest, '') <> ?3`
+  where coalesce(last.digest, '') <> ?3 returning digest`
 
 /** Points the tag there; when it was last said to do so is kept with it, moves only are in the journal. */
 export function* tag(repositoryId: number, name: string, digest: Digest, { at, by, why }: Move): Steps<void> {
-  yield sql(journal, repositoryId, name, digest, at, by, why)
+  const moved = yield sql(journal, repositoryId, name, digest, at, by, why)
+  if (moved.length > 0) yield* leave(repositoryId, name, at)
   yield sql(
     `insert into tag (repository_id, name, digest, moved_at) values (?1, ?2, ?3, ?4)
      on conflict (repository_id, name) do update set digest = excluded.digest,
@@ -34,7 +35,17 @@ export function* tag(repositoryId: number, name: string, digest: Digest, { at, b
 /** Takes the tag away. */
 export function* untag(repositoryId: number, name: string, { at, by, why }: Move): Steps<void> {
   yield sql(journal, repositoryId, name, '', at, by, why)
+  yield* leave(repositoryId, name, at)
   yield sql('delete from tag where repository_id = ?1 and name = ?2', repositoryId, name)
+}
+
+/** What the tag points to may have nothing else that keeps it. */
+function* leave(repositoryId: number, name: string, at: number): Steps<void> {
+  yield sql(
+    `update manifest set doubted_at = ?3 where repository_id = ?1
+       and digest = (select digest from tag where repository_id = ?1 and name = ?2)`,
+    ...[repositoryId, name, at],
+  )
 }
 
 /** Writes a move of the past into the journal. */

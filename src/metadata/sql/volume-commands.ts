@@ -24,7 +24,7 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
       yield* dialect.lock({ alone: [repository] })
       if (since !== undefined && (yield* isNamed(`"repository":${JSON.stringify(repository)}`, since))) return false
       const id = yield* ensureRepository(repository)
-      for (const blob of blobs) yield* hold(id, blob, blob.storedAt)
+      for (const blob of blobs) yield* hold(id, blob, { storedAt: blob.storedAt, now })
       for (const { digest, mediaType, content, subject, artifactType, annotations, pushedAt } of manifests) {
         // Nobody knows when it was pulled; "now" keeps it from being taken for unused.
         yield sql(

@@ -55,6 +55,7 @@ export function createSqliteReader({ folder, clock, run, term }: ReaderOptions):
   }
 
   return createSqlStore({
+    textsOf: dialect.textsOf,
     reads,
     read,
     run,

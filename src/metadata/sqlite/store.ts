@@ -58,7 +58,19 @@ export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run
   }
 
   const findManifest = async (...asked: Parameters<typeof memory.find>) => memory.find(...asked)
-  return { ...createSqlStore({ reads, read, run, clock, findManifest, forget: memory.forget, close }), run }
+  return {
+    ...createSqlStore({
+      reads,
+      textsOf: dialect.textsOf,
+      read,
+      run,
+      clock,
+      findManifest,
+      forget: memory.forget,
+      close,
+    }),
+    run,
+  }
 }
 
 function openDatabase(path: string): DatabaseSync {

@@ -1,0 +1,123 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Feature, Platform, Serving } from '../feature.ts'
+import { createAsked } from './asked.ts'
+import { createPulls } from './pulls.ts'
+import { createCollector, type RunOptions } from '../../collection/collector.ts'
+import { prefixes } from '../../collection/sweep.ts'
+
+const everyMs = 60_000
+/** So soon a run begins that somebody asked for. */
+const lookMs = 1000
+/** Between two steps of a run: requests come first. */
+const pauseMs = 5
+/** A deletion whose process has gone is done again after this. */
+const abandonedMs = 60_000
+const day = 86_400_000
+
+/** Takes away what nothing refers to any more: see docs/collection.md. One process of all does it, beside the tree of links. */
+export function collection(platform: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
+  const { configuration, storage, collection: facts, volume, clock, log } = platform
+  const isRemote = configuration.storage.objects !== undefined
+  const isAlone = configuration.databaseUrl === undefined
+  const count = metrics && {
+    runs: metrics.counter('holdfast_gc_runs_total', 'Runs of the garbage collection', ['outcome']),
+    blobs: metrics.counter('holdfast_gc_blobs_total', 'Blobs that were collected'),
+    bytes: metrics.counter('holdfast_gc_bytes_total', 'Bytes of blobs that were collected'),
+    manifests: metrics.counter('holdfast_gc_manifests_total', 'Manifests that left the trash'),
+  }
+  const asked = createAsked({ vault: platform.vault, clock })
+  const pulls = createPulls({ facts, log })
+  let stopping = new AbortController()
+  let working: Promise<void> = Promise.resolve()
+  let swept = clock.now().getTime()
+
+  const collector = createCollector({
+    facts,
+    storage,
+    log,
+    configuration,
+    clock,
+    isRemote,
+    follow: configuration.storage.followTree,
+    isServing: true,
+    breathe: () => setTimeout(pauseMs, undefined, { signal: stopping.signal }),
+  })
+
+  async function work(): Promise<void> {
+    if (isAlone) await facts.resume(clock.now().getTime()) // whoever deleted them has ended
+    // Until everything is known that the volume holds, what refers to a blob may be unknown.
+    const stopped = new Promise<false>((resolve) => stopping.signal.addEventListener('abort', () => resolve(false)))
+    if (!(await Promise.race([volume.passed(), stopped]))) {
+      if (!stopping.signal.aborted)
+        log.warn('gc.off', { message: 'the volume could not be read whole: holdfast fsck says more' })
+      return
+    }
+    for (let due = 0; !stopping.signal.aborted;) {
+      const wanted = await asked.next()
+      if (wanted || performance.now() >= due) {
+        const result = await runOnce(wanted)
+        if (wanted) await asked.answer({ id: wanted.id, ...result })
+        due = performance.now() + everyMs
+      }
+      await setTimeout(lookMs, undefined, { signal: stopping.signal, ref: false })
+    }
+  }
+
+  async function runOnce(options?: RunOptions): Promise<Record<string, unknown>> {
+    try {
+      await pulls.flush()
+      if (!isAlone) await facts.resume(clock.now().getTime() - abandonedMs)
+      const { objection, ...done } = await collector.run(options)
+      await sweep()
+      count?.runs([objection ? 'stopped' : 'done'])
+      count?.blobs([], done.blobs)
+      count?.bytes([], done.bytes)
+      count?.manifests([], done.manifests)
+      if (done.untagged + done.blobs + done.manifests + done.unlinked + done.files > 0)
+        log.info('gc.collected', { ...done })
+      return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }) }
+    } catch (error) {
+      if (stopping.signal.aborted) throw error
+      count?.runs(['failed'])
+      log.error('gc.failed', { error: String(error) })
+      return { state: 'failed', error: 'the log of the registry says why' }
+    }
+  }
+
+  /** Looks once a day at every file; in an object store a list costs. */
+  async function sweep(): Promise<void> {
+    if (isRemote) return
+    const now = clock.now().getTime()
+    const placeOf = (moment: number) => Math.floor((moment / day) * prefixes.length)
+    for (let place = placeOf(Math.max(swept, now - day)); place < placeOf(now); place++) {
+      const found = await collector.sweepPrefix(prefixes[place % prefixes.length]!)
+      if (found > 0) log.warn('gc.unknown-files', { prefix: prefixes[place % prefixes.length], files: found })
+    }
+    swept = now
+  }
+
+  const duty = {
+    async begin(): Promise<void> {
+      stopping = new AbortController()
+      working = work().catch((error: unknown) => {
+        if (!stopping.signal.aborted) log.error('gc.failed', { error: String(error) })
+      })
+    },
+    async end(): Promise<void> {
+      stopping.abort()
+      await working
+    },
+  }
+  const isOn = configuration.collection.enabled && !configuration.storage.readOnly
+  return {
+    name: 'collection',
+    ...(isOn && { duty }),
+    onPull: pulls.onPull,
+    start: pulls.start,
+    stop: pulls.stop,
+    async api() {
+      const { collectionOperations } = await import('./operations.ts')
+      return collectionOperations({ asked, plan: collector.plan, isOn })
+    },
+  }
+}

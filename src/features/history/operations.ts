@@ -1,0 +1,134 @@
+import { type Call, type Operation, operation, page, pageQuery } from '../../api/operation.ts'
+import { Problem } from '../../api/problem.ts'
+import { moment, object, text } from '../../api/schema.ts'
+import type { Access } from '../../auth/types.ts'
+import { type Digest, isDigest } from '../../oci/digest.ts'
+import { isRepository, parseReference } from '../../oci/reference.ts'
+import type { Actor } from '../../registry/ports/events.ts'
+import type { Platform } from '../feature.ts'
+import { createRestore } from './restore.ts'
+
+const as =
+  (...actions: ('pull' | 'push' | 'delete')[]) =>
+  ({ repository }: { repository: string }): Access[] => {
+    if (!isRepository(repository)) throw new Problem('not-found', 'there is no such repository')
+    return actions.map((action) => ({ type: 'repository', name: repository, action }))
+  }
+
+const number = text({ pattern: /^\d{1,4}$/, form: 'expected a number' })
+
+/** History of tags, the trash, and the way back. */
+export function historyOperations({ configuration, metadata, history }: Platform): Operation[] {
+  const restore = createRestore({ metadata, history })
+
+  return [
+    operation({
+      method: 'GET',
+      path: '/repos/:repository+/-/history',
+      summary: 'List every move of a tag, the newest first',
+      access: as('pull'),
+      query: object({ tag: text({ max: 128 }) }, { limit: number, before: moment }),
+      async handle({ params: { repository }, query: { tag, limit, before } }) {
+        const most = Math.min(Math.max(1, Number(limit ?? 50)), 500)
+        const moves = await history.moves(repository, tag, {
+          limit: most,
+          before: before ? new Date(before) : undefined,
+        })
+        return { body: { items: moves.map((move) => ({ ...move, digest: move.digest ?? null })) } }
+      },
+    }),
+
+    operation({
+      method: 'GET',
+      path: '/repos/:repository+/-/tags',
+      summary: 'List tags and where they point, or pointed at a moment',
+      access: as('pull'),
+      query: object({}, { limit: number, cursor: text(), asOf: moment }),
+      handle: async ({ params: { repository }, query: { asOf, ...query } }) =>
+        page(
+          query,
+          ({ limit, last }) =>
+            history.tagsAsOf(repository, asOf ? new Date(asOf) : new Date(8.64e15), { limit, last: last?.[0] }),
+          ({ name }) => [name],
+          (tag) => tag,
+        ),
+    }),
+
+    operation({
+      method: 'PUT',
+      path: '/repos/:repository+/-/tags/:tag',
+      summary: 'Point a tag to an image of the repository, also to one in the trash',
+      access: as('pull', 'push'),
+      body: object({ digest: text({ max: 200 }) }),
+      async handle(call) {
+        const { repository, tag } = call.params
+        const digest = digestOf(call.body.digest)
+        if (!/^\w[\w.-]{0,127}$/.test(tag)) throw new Problem('invalid', `${JSON.stringify(tag)} is no tag`)
+        await restore.tag(repository, tag, digest, actorOf(call))
+        return { body: { name: tag, digest } }
+      },
+    }),
+
+    operation({
+      method: 'GET',
+      path: '/repos/:repository+/-/trash',
+      summary: 'List deleted images that can be restored',
+      access: as('pull'),
+      query: pageQuery,
+      handle: async ({ params: { repository }, query }) =>
+        page(
+          query,
+          ({ limit, last }) => history.trash(repository, { limit, last: last?.[0] }),
+          ({ digest }) => [digest],
+          ({ at, ...image }) => ({
+            ...image,
+            at,
+            endsAt: new Date(at.getTime() + configuration.trash.keepMs),
+          }),
+        ),
+    }),
+
+    operation({
+      method: 'DELETE',
+      path: '/repos/:repository+/-/images/:image',
+      summary: 'Move an image, by tag or digest, to the trash; tells the tags it takes along',
+      access: as('delete'),
+      async handle(call) {
+        const { repository, image } = call.params
+        if (!configuration.storage.delete)
+          throw new Problem(
+            'forbidden',
+            'deleting is switched off: the operator can allow it with storage.delete.enabled',
+          )
+        const found = await metadata.manifests.find(repository, parseReference(image, 'MANIFEST_UNKNOWN'))
+        const tags = found && (await metadata.manifests.delete(repository, found.digest, actorOf(call)))
+        if (!found || !tags) throw new Problem('not-found', `there is no image ${image} in ${repository}`)
+        return { body: { digest: found.digest, tags } }
+      },
+    }),
+
+    operation({
+      method: 'POST',
+      path: '/repos/:repository+/-/images/:image',
+      summary: 'With `DIGEST:restore`: take an image out of the trash, with those of its tags that are free',
+      access: as('push'),
+      async handle(call) {
+        const { repository, image } = call.params
+        if (!image.endsWith(':restore')) throw new Problem('not-found', 'expected images/DIGEST:restore')
+        const digest = digestOf(image.slice(0, -':restore'.length))
+        return { body: { digest, ...(await restore.image(repository, digest, actorOf(call))) } }
+      },
+    }),
+  ]
+}
+
+/** @throws Problem invalid */
+function digestOf(given: string): Digest {
+  if (isDigest(given)) return given
+  throw new Problem('invalid', `${JSON.stringify(given)} is no digest: expected sha256: or sha512: and its digits`)
+}
+
+function actorOf({ principal, request }: Pick<Call<unknown, unknown, unknown>, 'principal' | 'request'>): Actor {
+  const name = principal.kind === 'anonymous' ? '' : principal.name
+  return { name, address: principal.address, method: request.method, host: request.headers.host }
+}
