@@ -98,22 +98,24 @@ async function collectOurs(more: number): Promise<{ cpu: number; longestMs: numb
   if (more > 0) addManifests(path, more)
   const follow = { HOLDFAST_STORAGE_FOLLOWTREE: String(more === 0) } // a million links are not what is measured
   const product = await startProduct('holdfast', { folder, variables: { ...variables, ...follow } })
-  await setTimeout(more > 0 ? 15_000 : 4000) // until it has looked at the volume
-  const probe = startProbe(product)
-  await setTimeout(500)
-  const cpu = await cpuOf(product, async () => {
-    age(path)
-    for (let isDone = false; !isDone; await setTimeout(isDone ? 0 : 3000)) {
-      const { state } = await ask(product, { kind: 'gc' })
-      const { doomed, garbage, untagged } = await ask(product, { kind: 'gc', dryRun: true })
-      isDone = state === 'done' && doomed.count + garbage.count + untagged === 0
-      if (probe.seconds() > 120) throw new Error('it is not collected')
-    }
-  })
-  const result = { cpu, ...(await probe.stop()) }
-  await product.stop()
-  await rm(folder, { recursive: true })
-  return result
+  try {
+    await setTimeout(more > 0 ? 15_000 : 4000) // until it has looked at the volume
+    const probe = startProbe(product)
+    await setTimeout(500)
+    const cpu = await cpuOf(product, async () => {
+      age(path)
+      for (let isDone = false; !isDone; await setTimeout(isDone ? 0 : 3000)) {
+        const { state } = await ask(product, { kind: 'gc' })
+        const { doomed, garbage, untagged } = await ask(product, { kind: 'gc', dryRun: true })
+        isDone = state === 'done' && doomed.count + garbage.count + untagged === 0
+        if (probe.seconds() > 120) throw new Error('it is not collected')
+      }
+    })
+    return { cpu, ...(await probe.stop()) }
+  } finally {
+    await product.stop()
+    await rm(folder, { recursive: true })
+  }
 }
 
 interface Answer {
