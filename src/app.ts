@@ -104,7 +104,6 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
   )
   const access = createAccess(features)
-  const pullers = features.flatMap((feature) => feature.onPull ?? [])
   const registry = createRegistry({
     storage,
     metadata,
@@ -113,7 +112,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     lists: configuration.lists,
     access,
     ids: { upload: randomUUID },
-    onPull: (pull, actor) => pullers.forEach((tell) => tell(pull, actor)),
+    onPull: features.find((feature) => feature.onPull)?.onPull,
+    onManifestPull: features.find((feature) => feature.onManifestPull)?.onManifestPull,
   })
   const { vault } = store
   const surface = createSurface({ options, registry, features, access, vault, isFirst: siblings.isFirst })

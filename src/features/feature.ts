@@ -12,6 +12,7 @@ import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
 import type { Siblings } from '../platform/siblings.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Actor, Happening, RegistryEvent } from '../registry/ports/events.ts'
 import type { Guard } from '../registry/ports/guard.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
@@ -73,6 +74,8 @@ export interface Feature {
   onEvents?(events: RegistryEvent[]): void
   /** Told about each pull; must not keep it waiting. */
   onPull?(pull: Happening, actor: Actor): void
+  /** Told which manifest, and no more, of each pull: this costs next to nothing. */
+  onManifestPull?(repository: string, digest: Digest): void
   /** What goes on all the time on one node of all, such as reading the event log: it may end and begin again. */
   duty?: { begin(): Promise<void>; end(): Promise<void> }
   /** Before the first request; what it throws keeps the registry from starting. */

@@ -21,7 +21,7 @@ const maxTags = 50
 
 /** The endpoints of the distribution specification in the order of its table, then Docker's catalog. */
 export function registryRoutes(registry: Registry): Route[] {
-  const { blobs, uploads, manifests, lists, guards, access, metadata, onPull } = registry
+  const { blobs, uploads, manifests, lists, guards, access, metadata, onPull, onManifestPull } = registry
   return [
     route('GET HEAD', '/v2/', api, async () => json('{}')), // end-1
     route('GET HEAD', '/v2', api, async () => json('{}')),
@@ -48,6 +48,7 @@ export function registryRoutes(registry: Registry): Route[] {
     if (guards.length > 0) await ask(guards, 'beforePull', { repository, reference, principal: request.principal })
     const manifest = await manifests.get(repository, reference)
     if (namesEntity(request.headers['if-none-match'], manifest.digest)) return notModified(manifest.digest)
+    onManifestPull?.(repository, manifest.digest)
     if (onPull) {
       const { content, ...rest } = manifest
       const tag = 'tag' in reference ? reference.tag : undefined

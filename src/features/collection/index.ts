@@ -112,7 +112,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
   return {
     name: 'collection',
     ...(isOn && { duty }),
-    onPull: pulls.onPull,
+    onManifestPull: pulls.onManifestPull,
     start: pulls.start,
     stop: pulls.stop,
     async api() {

@@ -1,3 +1,4 @@
+import type { Digest } from '../../oci/digest.ts'
 import type { AccessControl } from '../../auth/control.ts'
 import type { Actor, Happening } from './events.ts'
 import type { Guard } from './guard.ts'
@@ -17,4 +18,6 @@ export interface RegistryPorts {
   ids: { upload(): string }
   /** Told about each pull; must not keep it waiting. */
   onPull?: ((pull: Happening, actor: Actor) => void) | undefined
+  /** The same, without the making of an event: for who counts every pull. */
+  onManifestPull?: ((repository: string, digest: Digest) => void) | undefined
 }
