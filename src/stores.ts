@@ -93,22 +93,22 @@ export async function openStorageAlone(configuration: Configuration, clock: { no
 
 /** Loads only the database that is used. */
 async function openDatabase(
-  { databaseUrl: url, storage }: Configuration,
+  { databaseUrl: url, storage, immutability }: Configuration,
   { anew, writer, ...options }: Omit<StoreOptions, 'configuration'>,
 ): Promise<SqlStore & { run?: Run }> {
   if (url === undefined) {
     const folder = join(storage.root, 'holdfast')
     if (writer) {
       const { createSqliteReader } = await import('./metadata/sqlite/reader.ts')
-      return createSqliteReader({ folder, clock: options.clock, ...writer })
+      return createSqliteReader({ folder, clock: options.clock, immutability, ...writer })
     }
     const { createSqliteStore } = await import('./metadata/sqlite/store.ts')
-    return createSqliteStore({ folder, anew: anew === true, ...options })
+    return createSqliteStore({ folder, anew: anew === true, immutability, ...options })
   }
   if (anew)
     throw new Error(
       'holdfast.database.url: a database in PostgreSQL is made anew by naming an empty one; the next start reads the volume into it',
     )
   const { createPostgresStore } = await import('./metadata/postgres/store.ts')
-  return createPostgresStore({ url, ...options })
+  return createPostgresStore({ url, immutability, ...options })
 }

@@ -1,4 +1,5 @@
 import type { LogLevel } from '../platform/log.ts'
+import type { ImmutabilityRule } from '../rules/immutability.ts'
 
 /**
  * What the configuration says, read once at the start: every key of registry:2's and registry:3's file that this version honours,
@@ -49,6 +50,8 @@ export interface Configuration {
   collection: { enabled: boolean; graceMs: number; fusePercent: number; untagged: boolean; keepPulledMs: number }
   /** How long what was deleted can be restored. */
   trash: { keepMs: number }
+  /** Tags that do not change; more rules are kept in the database. */
+  immutability: ImmutabilityRule[]
   ldap: LdapConfiguration | undefined
   health: HealthConfiguration
   notifications: {
@@ -329,6 +332,7 @@ export function defaultConfiguration(): Configuration {
     audit: { keepMs: 365 * 24 * hour },
     collection: { enabled: true, graceMs: 24 * hour, fusePercent: 50, untagged: false, keepPulledMs: 30 * 24 * hour },
     trash: { keepMs: 7 * 24 * hour },
+    immutability: [],
     ldap: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },

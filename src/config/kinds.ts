@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { compilePatterns } from '../rules/patterns.ts'
 
 /** A kind of value: how its text is read, and what to say when it cannot be. */
 export interface Kind<T> {
@@ -152,6 +153,27 @@ export const patternKind: Kind<RegExp> = {
     }
   },
   schema: { type: 'string', format: 'regex' },
+}
+
+/** A pattern of tags. */
+export const tagPatternKind: Kind<string> = {
+  form: 'a pattern of tags such as v* or /^v\\d+$/',
+  parse(text) {
+    try {
+      compilePatterns([text])
+      return text
+    } catch {
+      return undefined
+    }
+  },
+  schema: { type: 'string' },
+}
+
+/** Which repositories. */
+export const repositoriesKind: Kind<string> = {
+  form: 'a pattern of repositories such as acme/* or prod/**',
+  parse: (text) => (/^[a-z0-9._*?/-]{1,255}$/.test(text) ? text : undefined),
+  schema: { type: 'string' },
 }
 
 /** An address or a network: 10.0.0.1, 10.0.0.0/8, fd00::/8. */

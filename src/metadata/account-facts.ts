@@ -72,6 +72,24 @@ export interface PolicyText {
   createdAt: number
 }
 
+/** A document of rules for the repositories of a scope: `*`, those of a namespace (`acme/*`), or one. */
+export interface RuleSet {
+  kind: 'immutability' | 'retention'
+  scope: string
+  document: string
+  changedAt: number
+}
+
+/** That a tag stays where it is, and that it is not deleted. */
+export interface TagLock {
+  repository: string
+  tag: string
+  isFixed: boolean
+  isKept: boolean
+  lockedBy: string
+  lockedAt: number
+}
+
 /** All that is kept, by the name of its table. */
 export interface AccountRows {
   account: Account
@@ -81,6 +99,8 @@ export interface AccountRows {
   role_grant: RoleGrant
   visibility: Visibility
   policy: PolicyText
+  rule_set: RuleSet
+  tag_lock: TagLock
 }
 
 export type AccountTable = keyof AccountRows

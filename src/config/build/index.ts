@@ -4,6 +4,7 @@ import type { Configuration, HealthConfiguration, NotificationEndpoint } from '.
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
+import { buildImmutability } from './rules.ts'
 import { buildAuth, buildLdap, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
@@ -59,6 +60,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
       keepPulledMs: holdfast.gc.keeppulled,
     },
     trash: { keepMs: holdfast.trash.keep },
+    immutability: buildImmutability(build),
     ldap: buildLdap(build),
     health: buildHealth(build),
     notifications: {

@@ -14,6 +14,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
+import { immutability } from './rules.ts'
 import { ldap, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
@@ -117,6 +118,7 @@ const holdfast = section(
       { keep: key(durationKind, 'For how long.', { default: '168h' }) },
       { strict: true },
     ),
+    immutability,
     http: section(
       'How the registry is reached.',
       {

@@ -75,6 +75,25 @@ export const accountTables: Table[] = [
     key: ['name'],
     page: small,
   },
+  {
+    name: 'rule_set',
+    columns: { kind: text, scope: text, document: text, changed_at: integer },
+    key: ['kind', 'scope'],
+    page: small,
+  },
+  {
+    name: 'tag_lock',
+    columns: {
+      repository: text,
+      tag: text,
+      is_fixed: integer,
+      is_kept: integer,
+      locked_by: text,
+      locked_at: integer,
+    },
+    key: ['repository', 'tag'],
+    page: small,
+  },
   { name: 'account_version', columns: { id: integer, version: integer }, key: ['id'], page: small },
   {
     name: 'audit',
@@ -123,7 +142,10 @@ export const tables: Table[] = [
   },
   {
     name: 'tag',
-    columns: { repository_id: integer, name: text, digest: text, moved_at: integer },
+    columns: {
+      ...{ repository_id: integer, name: text, digest: text, moved_at: integer },
+      ...{ expires_at: integer, expires_by: text },
+    },
     key: ['repository_id', 'name'],
     page: small,
   },
@@ -166,6 +188,23 @@ export const tables: Table[] = [
   {
     name: 'refusal',
     columns: { sequence: integer, id: text, at: integer, body: text },
+    key: ['sequence'],
+    page: small,
+  },
+  {
+    name: 'retention_run',
+    columns: {
+      sequence: integer,
+      at: integer,
+      repository: text,
+      state: text,
+      plan: text,
+      actor: text,
+      tags: integer,
+      images: integer,
+      bytes: integer,
+      body: text,
+    },
     key: ['sequence'],
     page: small,
   },

@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { MetadataStore, StoredManifest } from '../../registry/ports/metadata.ts'
+import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import { createByteCache } from '../byte-cache.ts'
 import { createCommands, type Run } from '../sql/commands.ts'
 import { createReads, manifestOf } from '../sql/reads.ts'
@@ -23,6 +24,8 @@ interface PostgresOptions {
   onSkew?: ((ms: number) => void) | undefined
   /** Told how long each transaction took, from its commands to its being on the disk. */
   onCommit?: ((seconds: number) => void) | undefined
+  /** The rules of the configuration for tags that do not change. */
+  immutability?: readonly ImmutabilityRule[]
 }
 
 const mostSkewMs = 60_000
@@ -63,6 +66,7 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
     clock,
     // All nodes go by the database's clock where one waits for the end of what another said.
     leaseNow: () => Math.round(begun + time.passing() - passed),
+    immutability: options.immutability,
     findManifest: createFindManifest(connections.read, reads),
     forget: () => {}, // nothing is believed without asking
     async close() {

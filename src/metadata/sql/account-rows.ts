@@ -52,6 +52,11 @@ export const accountTables: { [T in AccountTable]: Table & { columns: Record<key
     columns: { namespace: text, repositories: text, principal: text, roles: list, createdAt: number },
   },
   visibility: { key: ['repository'], columns: { repository: text, visibility: text } },
+  rule_set: { key: ['kind', 'scope'], columns: { kind: text, scope: text, document: text, changedAt: number } },
+  tag_lock: {
+    key: ['repository', 'tag'],
+    columns: { repository: text, tag: text, isFixed: flag, isKept: flag, lockedBy: text, lockedAt: number },
+  },
   policy: { key: ['name'], columns: { name: text, namespace: text, document: text, createdAt: number } },
 }
 

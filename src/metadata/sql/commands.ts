@@ -6,8 +6,9 @@ import { createCollectionCommands, isGoing, suspect } from './collection-command
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
 import { store, trash } from './manifests.ts'
+import { type Held, protection, type Refused } from './protection.ts'
 import { sql, type Steps } from './statement.ts'
-import { tag, untag } from './tags.ts'
+import { digestOfTag, tag, untag } from './tags.ts'
 import { uploadStateCommands } from './upload-states.ts'
 import { vaultCommands } from './vault.ts'
 import { createVolumeCommands } from './volume-commands.ts'
@@ -38,6 +39,7 @@ export interface Act {
  */
 export function createCommands(dialect: Dialect) {
   const { lock } = dialect
+  const { standing, refusal } = protection(dialect)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`
@@ -107,16 +109,16 @@ export function createCommands(dialect: Dialect) {
       return true
     },
 
-    *pushManifest(push: ManifestPush, act: Act): Steps<PushOutcome> {
+    *pushManifest(push: ManifestPush, act: Act, held: Held): Steps<PushOutcome | Refused> {
       const { repository, tags, artifactType, annotations, subject } = push
       const { digest, mediaType, content } = push.manifest
       yield* lock({ together: [repository], alone: tags.map((name) => `${repository}:${name}`) })
-      const known = yield* repositoryId(repository)
-      const refused = yield* objection(known, push)
+      const known = yield* standing(repository)
+      const refused = (yield* objection(known?.id, push)) ?? (yield* refusal(known, held, { tags, to: digest }))
       if (refused) return refused
       const size = content.length
       yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
-      const id = known ?? (yield* ensureRepository(repository))
+      const id = known?.id ?? (yield* ensureRepository(repository))
       yield* store(id, { ...push.manifest, subject, references: push.references }, act.at)
       yield* refer(id, { subject, digest, mediaType, size, artifactType, annotations })
       for (const name of tags)
@@ -124,10 +126,11 @@ export function createCommands(dialect: Dialect) {
       return { outcome: 'pushed' }
     },
 
-    *deleteManifest(repository: string, digest: Digest, act: Act): Steps<string[] | undefined> {
+    *deleteManifest(repository: string, digest: Digest, act: Act, held: Held): Steps<string[] | undefined | Refused> {
       yield* lock({ alone: [repository] })
-      const id = yield* repositoryId(repository)
-      if (id === undefined) return undefined
+      const known = yield* standing(repository)
+      if (known === undefined) return undefined
+      const { id } = known
       const [manifest] = yield sql(
         'select id, subject from manifest where repository_id = ?1 and digest = ?2 and trashed_at is null',
         ...[id, digest],
@@ -135,6 +138,8 @@ export function createCommands(dialect: Dialect) {
       if (!manifest) return undefined
       const found = yield sql('select name from tag where repository_id = ?1 and digest = ?2 order by name', id, digest)
       const tags = found.map(({ name }) => String(name))
+      const refused = yield* refusal(known, held, { tags })
+      if (refused) return refused
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
       for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })
       const subject = manifest.subject === null ? undefined : String(manifest.subject)
@@ -145,10 +150,13 @@ export function createCommands(dialect: Dialect) {
       return tags
     },
 
-    *deleteTag(repository: string, name: string, act: Act): Steps<boolean> {
+    *deleteTag(repository: string, name: string, act: Act, held: Held): Steps<boolean | Refused> {
       yield* lock({ together: [repository], alone: [`${repository}:${name}`] })
-      const id = yield* repositoryId(repository)
-      if (id === undefined || (yield* digestOfTag(id, name)) === undefined) return false
+      const known = yield* standing(repository)
+      if (known === undefined || (yield* digestOfTag(known.id, name)) === undefined) return false
+      const { id } = known
+      const refused = yield* refusal(known, held, { tags: [name] })
+      if (refused) return refused
       yield* record(act, [{ type: 'tag.deleted', repository, tag: name }])
       yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'deleted' })
       return true
@@ -227,12 +235,6 @@ function* sizesOf(
 function* isLinked(repository: number | undefined, digest: Digest): Steps<boolean> {
   if (repository === undefined) return false
   return (yield sql('select 1 from blob_link where repository_id = ?1 and digest = ?2', repository, digest)).length > 0
-}
-
-function* digestOfTag(repository: number | undefined, name: string): Steps<string | undefined> {
-  if (repository === undefined) return undefined
-  const [row] = yield sql('select digest from tag where repository_id = ?1 and name = ?2', repository, name)
-  return row && String(row.digest)
 }
 
 function* removeUpload(id: string): Steps<void> {

@@ -291,6 +291,47 @@ const migrations: ((words: Words) => string)[] = [
   create index refusal_id on refusal (id, sequence);
   create index refusal_at on refusal (at);
   `,
+  ({ text, integer, keyedTable }) => `
+  -- documents of rules for tags: what may not change, and what goes after a while
+  create table rule_set (
+    kind ${text} not null,
+    scope ${text} not null,
+    document ${text} not null,
+    changed_at ${integer} not null,
+    primary key (kind, scope)
+  ) ${keyedTable};
+
+  -- tags that stay where they are, or are not deleted; by name, so that a lock outlives the database of images
+  create table tag_lock (
+    repository ${text} not null,
+    tag ${text} not null,
+    is_fixed ${integer} not null,
+    is_kept ${integer} not null,
+    locked_by ${text} not null,
+    locked_at ${integer} not null,
+    primary key (repository, tag)
+  ) ${keyedTable};
+
+  -- when the tag goes by itself, and who said so: 'label' or the name of somebody
+  alter table tag add column expires_at ${integer};
+  alter table tag add column expires_by ${text};
+  create index tag_expiry on tag (expires_at) where expires_at is not null;
+
+  -- what retention has done, or would have: the last runs
+  create table retention_run (
+    sequence ${integer} primary key,
+    at ${integer} not null,
+    repository ${text} not null,
+    state ${text} not null,
+    plan ${text} not null,
+    actor ${text} not null,
+    tags ${integer} not null,
+    images ${integer} not null,
+    bytes ${integer} not null,
+    body ${text} not null
+  ) ${keyedTable};
+  create index retention_run_repository on retention_run (repository, sequence);
+  `,
 ]
 
 export const schemaVersion = migrations.length

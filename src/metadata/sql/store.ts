@@ -4,6 +4,7 @@ import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
+import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { createAccountFacts } from './account-facts.ts'
@@ -14,6 +15,7 @@ import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
+import { createProtection } from './protecting.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
@@ -30,6 +32,8 @@ export type SqlStore = MetadataStore & {
 interface Deps {
   reads: ReturnType<typeof createReads>
   textsOf: Dialect['textsOf']
+  /** The rules of the configuration for tags that do not change. */
+  immutability?: readonly ImmutabilityRule[] | undefined
   /** Takes the steps of a read. */
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
@@ -56,6 +60,7 @@ export function createSqlStore({
 }: Deps): SqlStore {
   const now = () => clock.now().getTime()
   const { leaseNow = now } = deps
+  const protection = createProtection({ read, rules: deps.immutability ?? [] })
 
   /** Who asks for a blob may be about to push what refers to it: before they are told that it is there, its grace begins anew. */
   async function findBlob(repository: string, digest: Digest): Promise<{ size: number } | undefined> {
@@ -84,14 +89,23 @@ export function createSqlStore({
     },
     manifests: {
       find: findManifest,
-      push: (push, actor) => run('pushManifest', push, { at: now(), actor }),
-      delete: (repository, digest, actor) => run('deleteManifest', repository, digest, { at: now(), actor }),
+      push: (push, actor) =>
+        protection.hold({ ...push, from: 'overwrite' }, (held) =>
+          run('pushManifest', push, { at: now(), actor }, held),
+        ),
+      delete: (repository, digest, actor) =>
+        protection.hold({ repository, digest, from: 'delete' }, (held) =>
+          run('deleteManifest', repository, digest, { at: now(), actor }, held),
+        ),
       referrers: async (repository, subject, artifactTypes, page) =>
         read(reads.referrers(repository, subject, artifactTypes, page)),
     },
     tags: {
       list: async (repository, page) => read(reads.tags(repository, page)),
-      delete: (repository, tag, actor) => run('deleteTag', repository, tag, { at: now(), actor }),
+      delete: (repository, tag, actor) =>
+        protection.hold({ repository, tags: [tag], from: 'delete' }, (held) =>
+          run('deleteTag', repository, tag, { at: now(), actor }, held),
+        ),
     },
     uploads: {
       create: (upload) => run('createUpload', upload, now()),

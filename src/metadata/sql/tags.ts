@@ -20,6 +20,13 @@ const journal = `
     (select at, digest from tag_move where repository_id = ?1 and name = ?2 order by at desc limit 1) as last on true
   where coalesce(last.digest, '') <> ?3 returning digest`
 
+/** Where the tag points. */
+export function* digestOfTag(repositoryId: number | undefined, name: string): Steps<string | undefined> {
+  if (repositoryId === undefined) return undefined
+  const [row] = yield sql('select digest from tag where repository_id = ?1 and name = ?2', repositoryId, name)
+  return row && String(row.digest)
+}
+
 /** Points the tag there; when it was last said to do so is kept with it, moves only are in the journal. */
 export function* tag(repositoryId: number, name: string, digest: Digest, { at, by, why }: Move): Steps<void> {
   const moved = yield sql(journal, repositoryId, name, digest, at, by, why)
@@ -27,7 +34,8 @@ export function* tag(repositoryId: number, name: string, digest: Digest, { at, b
   yield sql(
     `insert into tag (repository_id, name, digest, moved_at) values (?1, ?2, ?3, ?4)
      on conflict (repository_id, name) do update set digest = excluded.digest,
-       moved_at = case when excluded.moved_at >= tag.moved_at then excluded.moved_at else tag.moved_at + 1 end`,
+       moved_at = case when excluded.moved_at >= tag.moved_at then excluded.moved_at else tag.moved_at + 1 end,
+       expires_at = case when tag.digest = excluded.digest or tag.expires_by <> 'label' then tag.expires_at end`,
     ...[repositoryId, name, digest, at],
   )
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import { manifestOf, createReads } from '../sql/reads.ts'
 import type { Run } from '../sql/commands.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
@@ -18,6 +19,8 @@ interface ReaderOptions {
    * as when it takes in what another registry left.
    */
   term(): number
+  /** The rules of the configuration for tags that do not change. */
+  immutability?: readonly ImmutabilityRule[]
 }
 
 /** Longer than SQLite is ever busy where one process writes. */
@@ -30,7 +33,7 @@ const mostEvents = 500
  * (`data_version`, some microseconds), and the events what; so what was acknowledged anywhere is seen here at once.
  * @throws Error when there is no database
  */
-export function createSqliteReader({ folder, clock, run, term }: ReaderOptions): SqlStore {
+export function createSqliteReader({ folder, clock, run, term, immutability }: ReaderOptions): SqlStore {
   const database = new DatabaseSync(join(folder, 'holdfast.db'), { readOnly: true, timeout: busyMs })
   database.exec('pragma cache_size = -4000')
   const version = database.prepare('pragma data_version')
@@ -70,6 +73,7 @@ export function createSqliteReader({ folder, clock, run, term }: ReaderOptions):
       return row && manifestOf(row, repository)
     },
     forget: memory.forget,
+    immutability,
     close: async () => database.close(),
   })
 }

@@ -2,6 +2,7 @@ import { existsSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
+import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import type { Run } from '../sql/commands.ts'
 import { createReads } from '../sql/reads.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
@@ -24,6 +25,8 @@ interface SqliteOptions {
   anew?: boolean
   /** How long to wait for another process to let go of the folder; not at all by default. */
   lockWaitMs?: number | undefined
+  /** The rules of the configuration for tags that do not change. */
+  immutability?: readonly ImmutabilityRule[]
 }
 
 /**
@@ -33,7 +36,7 @@ interface SqliteOptions {
  * @throws when another process holds the folder
  */
 export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run } {
-  const { folder, clock, onEvents, onCommit, anew, lockWaitMs } = options
+  const { folder, clock, onEvents, onCommit, anew, lockWaitMs, immutability } = options
   makeFolder(folder)
   const lock = lockFolder(folder, lockWaitMs)
   const path = join(folder, 'holdfast.db')
@@ -68,6 +71,7 @@ export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run
       findManifest,
       forget: memory.forget,
       close,
+      immutability,
     }),
     run,
   }

@@ -1,0 +1,74 @@
+import type { Dialect } from './dialect.ts'
+import { sql, type Steps } from './statement.ts'
+import { digestOfTag } from './tags.ts'
+
+/** What a command holds to: how the rules judge its tags, as of a version of the accounts and rules. */
+export interface Held {
+  version: number
+  /** Whether any tag is locked. */
+  hasLocks: boolean
+  /** Tags that a rule protects, with its name. */
+  rules: Record<string, string>
+  /** All tags that were judged; undefined where there is no rule. */
+  judged: string[] | undefined
+}
+
+/** `stale`: it was judged by rules that are none any more, or other tags than those that are there. */
+export type Refused =
+  | { outcome: 'stale' }
+  | { outcome: 'protected'; tag: string; digest: string; rule: string; isLock: boolean }
+
+interface Standing {
+  id: number
+  name: string
+  version: number
+}
+
+/** What commands ask of rules and locks, in their own transaction. */
+export function protection({ textsOf }: Dialect) {
+  /** The repository, and the version of the rules: one statement, so that who has no rules pays nothing for them. */
+  function* standing(name: string): Steps<Standing | undefined> {
+    const [row] = yield sql(
+      'select id, (select version from account_version where id = 1) as version from repository where name = ?1',
+      name,
+    )
+    return row && { id: Number(row.id), name, version: Number(row.version ?? 0) }
+  }
+
+  /** What keeps these tags from being moved `to` a digest, or from being deleted without one. */
+  function* refusal(
+    repository: Standing | undefined,
+    { version, hasLocks, rules, judged }: Held,
+    { tags, to }: { tags: string[]; to?: string },
+  ): Steps<Refused | undefined> {
+    if (!repository) return undefined // nothing is there that could be kept
+    if (repository.version !== version || (judged && tags.some((tag) => !judged.includes(tag))))
+      return { outcome: 'stale' }
+    const locked = hasLocks
+      ? yield* locksOf(repository.name, tags, to === undefined ? 'is_kept' : 'is_fixed')
+      : undefined
+    if (!locked && !judged) return undefined
+    for (const tag of tags) {
+      const lockedBy = locked?.get(tag)
+      const rule = lockedBy ?? rules[tag]
+      if (rule === undefined) continue
+      const digest = yield* digestOfTag(repository.id, tag)
+      if (digest !== undefined && digest !== to)
+        return { outcome: 'protected', tag, digest, rule, isLock: lockedBy !== undefined }
+    }
+    return undefined
+  }
+
+  /** Those of the tags that are locked, with who did it. */
+  function* locksOf(repository: string, tags: string[], kind: 'is_fixed' | 'is_kept'): Steps<Map<string, string>> {
+    const rows = yield sql(
+      `select tag, locked_by from ${textsOf('?2')} cross join tag_lock
+       where repository = ?1 and tag = value and ${kind} = 1`,
+      repository,
+      tags,
+    )
+    return new Map(rows.map(({ tag, locked_by: by }) => [String(tag), String(by)]))
+  }
+
+  return { standing, refusal }
+}
