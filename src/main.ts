@@ -21,7 +21,9 @@ const usage = `Usage: holdfast COMMAND
   org, member, team     organizations and who belongs to them
   robot COMMAND         robots of an organization
   repo COMMAND          repositories: who sees them, who may do what
-  tag COMMAND           where tags pointed, and back there
+  tag COMMAND           where tags pointed, and back there; locks, and when they go
+  policy COMMAND        rules for tags: which stay as they are, which go after a while
+  retention COMMAND     what those rules would let go, and letting it go
   rm REPO:TAG           move an image to the trash
   restore REPO@DIGEST   take it out again
   trash ls REPO         what can be restored
@@ -57,6 +59,8 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   repo: () => import('./commands/repo.ts'),
   audit: () => import('./commands/audit.ts'),
   tag: () => import('./commands/tag.ts'),
+  policy: () => import('./commands/policy.ts'),
+  retention: () => import('./commands/retention.ts'),
   rm: () => import('./commands/rm.ts'),
   restore: () => import('./commands/restore.ts'),
   trash: () => import('./commands/trash.ts'),

@@ -16,6 +16,7 @@ const kinds = {
   'not-found': [404, 'Not found'],
   'method-not-allowed': [405, 'Method not allowed'],
   conflict: [409, 'In conflict with what is there'],
+  'tag-immutable': [409, 'The tag is kept as it is'],
   'precondition-failed': [412, 'It changed meanwhile'],
   'too-large': [413, 'Too large'],
   'unsupported-media-type': [415, 'Send JSON'],
@@ -50,8 +51,10 @@ export class Problem extends Error {
 
 /** The problem that a refusal of the registry is. */
 export function problemOf(error: OciError): Problem {
-  const kind = Object.entries(kinds).find(([, [status]]) => status === error.status)?.[0] as ProblemKind | undefined
+  const isKept = error.code === 'DENIED' && (error.details[0] as { rule?: unknown } | undefined)?.rule !== undefined
+  const found = Object.entries(kinds).find(([, [status]]) => status === error.status)?.[0] as ProblemKind | undefined
   const { 'WWW-Authenticate': _, ...headers } = error.headers
+  const kind = isKept ? 'tag-immutable' : found
   return new Problem(kind ?? (error.status < 500 ? 'bad-request' : 'unavailable'), error.message, {
     headers,
     cause: error,

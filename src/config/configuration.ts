@@ -1,5 +1,6 @@
 import type { LogLevel } from '../platform/log.ts'
 import type { ImmutabilityRule } from '../rules/immutability.ts'
+import type { RetentionRule } from '../rules/retention.ts'
 
 /**
  * What the configuration says, read once at the start: every key of registry:2's and registry:3's file that this version honours,
@@ -52,6 +53,8 @@ export interface Configuration {
   trash: { keepMs: number }
   /** Tags that do not change; more rules are kept in the database. */
   immutability: ImmutabilityRule[]
+  /** What goes after a while; `labels`: also by what an image says of itself. */
+  retention: { intervalMs: number; labels: boolean; rules: RetentionRule[] }
   ldap: LdapConfiguration | undefined
   health: HealthConfiguration
   notifications: {
@@ -333,6 +336,7 @@ export function defaultConfiguration(): Configuration {
     collection: { enabled: true, graceMs: 24 * hour, fusePercent: 50, untagged: false, keepPulledMs: 30 * 24 * hour },
     trash: { keepMs: 7 * 24 * hour },
     immutability: [],
+    retention: { intervalMs: 24 * hour, labels: true, rules: [] },
     ldap: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },

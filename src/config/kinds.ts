@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { compilePatterns } from '../rules/patterns.ts'
+import { parseSpan } from '../rules/span.ts'
 
 /** A kind of value: how its text is read, and what to say when it cannot be. */
 export interface Kind<T> {
@@ -28,7 +29,7 @@ export const booleanKind: Kind<boolean> = {
 /** A whole number in YAML 1.1's spellings, among them 0x1f and the octal 0777. */
 export function integerKind(min: number): Kind<number> {
   return {
-    form: min === 0 ? 'a number from 0' : 'a number',
+    form: min === 0 || min === 1 ? `a number from ${min}` : 'a number',
     parse(text) {
       const digits = text.replaceAll('_', '').replace(/^\+/, '')
       const octal = /^0o?([0-7]+)$/.exec(digits)?.[1]
@@ -39,7 +40,7 @@ export function integerKind(min: number): Kind<number> {
           : NaN
       return Number.isSafeInteger(value) && value >= min ? value : undefined
     },
-    schema: { type: 'integer', ...(min === 0 && { minimum: 0 }) },
+    schema: { type: 'integer', ...((min === 0 || min === 1) && { minimum: min }) },
   }
 }
 
@@ -153,6 +154,13 @@ export const patternKind: Kind<RegExp> = {
     }
   },
   schema: { type: 'string', format: 'regex' },
+}
+
+/** A span of days and the like, in milliseconds. */
+export const spanKind: Kind<number> = {
+  form: 'a span such as 36h, 14d or 3w',
+  parse: parseSpan,
+  schema: { type: 'string' },
 }
 
 /** A pattern of tags. */

@@ -9,7 +9,9 @@ import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
 import { notifications } from './notifications/index.ts'
+import { retention } from './retention/index.ts'
 import { scrub } from './scrub/index.ts'
+import { tagRules } from './tag-rules/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
 export type { Feature } from './feature.ts'
@@ -38,6 +40,8 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     scrub(platform),
     collection(platform, serving),
     history(platform),
+    tagRules(platform),
+    retention(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

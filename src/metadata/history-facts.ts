@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Page, StoredManifest } from '../registry/ports/metadata.ts'
 
 /** `taken over`: another registry made it. */
-export type MoveReason = 'pushed' | 'deleted' | 'image deleted' | 'restored' | 'taken over'
+export type MoveReason = 'pushed' | 'deleted' | 'image deleted' | 'restored' | 'taken over' | 'expired' | 'retention'
 
 /** A move of a tag; without a digest it was taken away. */
 export interface TagMove {

@@ -17,8 +17,8 @@ export interface Given {
 }
 
 export interface Verb {
-  /** How many names follow the verb. */
-  names: number
+  /** How many names follow the verb, or from how many to how many. */
+  names: number | readonly [number, number]
   run(given: Given): Promise<void>
 }
 
@@ -54,7 +54,8 @@ export async function runVerb({ usage, options = {}, verbs }: Group, args: strin
   const name = Object.hasOwn(verbs, first) ? first : ''
   const verb = verbs[name]
   const names = name === '' ? positionals : positionals.slice(1)
-  if (!verb || names.length !== verb.names) throw failure('usage', usage)
+  const [least, most] = typeof verb?.names === 'number' ? [verb.names, verb.names] : (verb?.names ?? [0, 0])
+  if (!verb || names.length < least || names.length > most) throw failure('usage', usage)
   const form = (values.output ?? 'table') as Form
   if (!['table', 'json', 'name'].includes(form)) throw failure('usage', `-o ${form}: expected table, json or name`)
   await verb.run({

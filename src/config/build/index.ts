@@ -4,7 +4,7 @@ import type { Configuration, HealthConfiguration, NotificationEndpoint } from '.
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
-import { buildImmutability } from './rules.ts'
+import { buildImmutability, buildRetention } from './rules.ts'
 import { buildAuth, buildLdap, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
@@ -61,6 +61,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     },
     trash: { keepMs: holdfast.trash.keep },
     immutability: buildImmutability(build),
+    retention: buildRetention(build),
     ldap: buildLdap(build),
     health: buildHealth(build),
     notifications: {

@@ -1,5 +1,10 @@
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import type { RetentionRule } from '../../rules/retention.ts'
+import type { Configuration } from '../configuration.ts'
+import { objectionTo } from '../../rules/objection.ts'
 import { type Build, withoutUndefined } from './tools.ts'
+
+const minute = 60_000
 
 /** `holdfast.immutability` */
 export function buildImmutability({ reading, error }: Build): ImmutabilityRule[] {
@@ -20,4 +25,32 @@ export function buildImmutability({ reading, error }: Build): ImmutabilityRule[]
       }
     },
   )
+}
+
+/** `holdfast.retention` */
+export function buildRetention({ reading, error, missing }: Build): Configuration['retention'] {
+  const { interval, labels, rules } = reading.values.holdfast.retention
+  if (interval < minute) error('holdfast.retention.interval', 'is less than a minute: expected one such as 24h')
+  return {
+    intervalMs: interval,
+    labels,
+    rules: rules.map((rule, index) => {
+      const at = `holdfast.retention.rules.${index}`
+      const given = withoutUndefined(rule.tags)
+      if (!rule.action) missing(`${at}.action`, 'keep or expire')
+      const read: RetentionRule = {
+        name: `${rule.name ?? `rule ${index + 1}`} of the configuration`,
+        action: rule.action ?? 'keep',
+        ...{ repositories: rule.repositories, priority: rule.priority, by: rule.by },
+        tags: rule.untagged ? undefined : given.length > 0 ? given : ['*'],
+        exclude: withoutUndefined(rule.exclude),
+        ...{ newest: rule.newest, beyondNewest: rule.beyondnewest },
+        ...{ pushedWithin: rule.pushedwithin, olderThan: rule.olderthan },
+        ...{ pulledWithin: rule.pulledwithin, notPulledFor: rule.notpulledfor },
+      }
+      const objection = objectionTo(read, { hasTags: given.length > 0, isUntagged: rule.untagged })
+      if (objection !== undefined) error(at, objection)
+      return read
+    }),
+  }
 }

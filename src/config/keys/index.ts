@@ -14,7 +14,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
-import { immutability } from './rules.ts'
+import { immutability, retention } from './rules.ts'
 import { ldap, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
@@ -119,6 +119,7 @@ const holdfast = section(
       { strict: true },
     ),
     immutability,
+    retention,
     http: section(
       'How the registry is reached.',
       {

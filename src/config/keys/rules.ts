@@ -1,4 +1,13 @@
-import { repositoriesKind, tagPatternKind, textKind, wordKind } from '../kinds.ts'
+import {
+  booleanKind,
+  durationKind,
+  integerKind,
+  repositoriesKind,
+  spanKind,
+  tagPatternKind,
+  textKind,
+  wordKind,
+} from '../kinds.ts'
 import { key, list, section } from '../nodes.ts'
 
 const verdict = wordKind(['allow', 'deny'])
@@ -20,4 +29,45 @@ export const immutability = list(
     },
     { strict: true },
   ),
+)
+
+const pattern = key(tagPatternKind, 'A pattern, or a regular expression in slashes.')
+
+/** `holdfast.retention` */
+export const retention = section(
+  'Tags and images that go after a while; more such rules are set by `holdfast policy`.',
+  {
+    interval: key(durationKind, 'How often the rules are carried out.', { default: '24h' }),
+    labels: key(booleanKind, 'Whether tags go by themselves whose image has a label `quay.expires-after`.', {
+      default: 'true',
+    }),
+    rules: list(
+      'What is kept, and what goes. Keeping wins; what no rule is about stays.',
+      section(
+        'A rule: for what it selects and all its conditions hold for.',
+        {
+          name: key(textKind, 'What plans call it.'),
+          action: key(wordKind(['keep', 'expire']), 'What it is for.'),
+          priority: key(integerKind(0), 'Of several rules that agree the lowest is named.', { default: '1000000' }),
+          repositories: key(repositoriesKind, 'In which repositories: `*` stands for any letters, slashes too.', {
+            default: '*',
+          }),
+          tags: list('Which tags; by default all.', pattern),
+          exclude: list('Which of them not.', pattern),
+          untagged: key(booleanKind, 'Whether it is about images without a tag instead.', { default: 'false' }),
+          by: key(wordKind(['push', 'version']), 'What newest and beyondnewest count by; versions are semantic ones.', {
+            default: 'push',
+          }),
+          newest: key(integerKind(1), 'It is among so many newest.'),
+          beyondnewest: key(integerKind(1), 'It is not among so many newest.'),
+          pushedwithin: key(spanKind, 'It was pushed in that time.'),
+          olderthan: key(spanKind, 'It was pushed before that time.'),
+          pulledwithin: key(spanKind, 'It was pulled in that time.'),
+          notpulledfor: key(spanKind, 'It was neither pulled nor pushed in that time.'),
+        },
+        { strict: true },
+      ),
+    ),
+  },
+  { strict: true },
 )

@@ -117,7 +117,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     stop: pulls.stop,
     async api() {
       const { collectionOperations } = await import('./operations.ts')
-      return collectionOperations({ asked, plan: collector.plan, isOn })
+      return collectionOperations({ asked, plan: collector.plan, isOn, accounts: platform.accounts })
     },
   }
 }

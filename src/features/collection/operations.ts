@@ -4,6 +4,8 @@ import { administrator, type Operation, operation } from '../../api/operation.ts
 import { Problem } from '../../api/problem.ts'
 import { choice, flag, object } from '../../api/schema.ts'
 import type { Plan } from '../../collection/plan.ts'
+import type { AccountFacts } from '../../metadata/account-facts.ts'
+import { recordAct } from '../edit.ts'
 import type { createAsked } from './asked.ts'
 
 const waitMs = 20_000
@@ -13,10 +15,11 @@ interface Deps {
   asked: ReturnType<typeof createAsked>
   plan(untagged?: boolean): Promise<Plan>
   isOn: boolean
+  accounts: AccountFacts
 }
 
 /** Has the garbage collected now, or tells what would go. */
-export function collectionOperations({ asked, plan, isOn }: Deps): Operation[] {
+export function collectionOperations({ asked, plan, isOn, accounts }: Deps): Operation[] {
   const showPlan = ({ untagged, trash, garbage, doomed, objection }: Plan) => ({
     state: 'planned',
     untagged,
@@ -32,7 +35,8 @@ export function collectionOperations({ asked, plan, isOn }: Deps): Operation[] {
       access: administrator,
       body: object({ kind: choice(['gc']) }, { dryRun: flag, force: flag, untagged: flag }),
       replies: { 200: 'Done, or planned.', 202: 'Asked for; `GET /jobs/ID` tells what came of it.' },
-      async handle({ body: { dryRun = false, force = false, untagged } }) {
+      async handle(call) {
+        const { dryRun = false, force = false, untagged } = call.body
         if (dryRun) return { body: showPlan(await plan(untagged)) }
         if (!isOn)
           throw new Problem(
@@ -40,6 +44,7 @@ export function collectionOperations({ asked, plan, isOn }: Deps): Operation[] {
             'nothing is collected here: holdfast.gc.enabled is off, or the storage is read-only',
           )
         const { id } = await asked.ask({ id: randomUUID(), force, ...(untagged !== undefined && { untagged }) })
+        await recordAct(accounts, call, { action: 'gc.asked', target: id, detail: { force, untagged } })
         for (const end = performance.now() + waitMs; performance.now() < end; await setTimeout(lookMs)) {
           const report = await asked.report()
           if (report?.id === id) return { body: report }

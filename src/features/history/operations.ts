@@ -5,6 +5,7 @@ import type { Access } from '../../auth/types.ts'
 import { type Digest, isDigest } from '../../oci/digest.ts'
 import { isRepository, parseReference } from '../../oci/reference.ts'
 import type { Actor } from '../../registry/ports/events.ts'
+import { recordAct } from '../edit.ts'
 import type { Platform } from '../feature.ts'
 import { createRestore } from './restore.ts'
 
@@ -18,7 +19,7 @@ const as =
 const number = text({ pattern: /^\d{1,4}$/, form: 'expected a number' })
 
 /** History of tags, the trash, and the way back. */
-export function historyOperations({ configuration, metadata, history }: Platform): Operation[] {
+export function historyOperations({ configuration, metadata, history, accounts }: Platform): Operation[] {
   const restore = createRestore({ metadata, history })
 
   return [
@@ -65,6 +66,7 @@ export function historyOperations({ configuration, metadata, history }: Platform
         const digest = digestOf(call.body.digest)
         if (!/^\w[\w.-]{0,127}$/.test(tag)) throw new Problem('invalid', `${JSON.stringify(tag)} is no tag`)
         await restore.tag(repository, tag, digest, actorOf(call))
+        await recordAct(accounts, call, { action: 'tag.restored', target: `${repository}:${tag}`, detail: { digest } })
         return { body: { name: tag, digest } }
       },
     }),
@@ -103,6 +105,8 @@ export function historyOperations({ configuration, metadata, history }: Platform
         const found = await metadata.manifests.find(repository, parseReference(image, 'MANIFEST_UNKNOWN'))
         const tags = found && (await metadata.manifests.delete(repository, found.digest, actorOf(call)))
         if (!found || !tags) throw new Problem('not-found', `there is no image ${image} in ${repository}`)
+        const target = `${repository}@${found.digest}`
+        await recordAct(accounts, call, { action: 'image.deleted', target, detail: { tags } })
         return { body: { digest: found.digest, tags } }
       },
     }),
@@ -116,7 +120,10 @@ export function historyOperations({ configuration, metadata, history }: Platform
         const { repository, image } = call.params
         if (!image.endsWith(':restore')) throw new Problem('not-found', 'expected images/DIGEST:restore')
         const digest = digestOf(image.slice(0, -':restore'.length))
-        return { body: { digest, ...(await restore.image(repository, digest, actorOf(call))) } }
+        const restored = await restore.image(repository, digest, actorOf(call))
+        const target = `${repository}@${digest}`
+        await recordAct(accounts, call, { action: 'image.restored', target, detail: restored })
+        return { body: { digest, ...restored } }
       },
     }),
   ]

@@ -7,6 +7,7 @@ import type { ManifestPush, MetadataStore } from '../../registry/ports/metadata.
 import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
+import type { RuleFacts } from '../rule-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 
@@ -18,6 +19,7 @@ type Store = MetadataStore & {
   accounts: AccountFacts
   history: HistoryFacts
   collection: CollectionFacts
+  rules: RuleFacts
 }
 
 export interface Created {

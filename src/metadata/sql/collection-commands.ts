@@ -258,7 +258,8 @@ function* doom({ digest, size }: Bytes, state: 'unlinked' | 'condemned', now: nu
   )
 }
 
-function* isUnread(repository: number): Steps<boolean> {
+/** Whether there are manifests of which it is not noted what they refer to. */
+export function* isUnread(repository: number): Steps<boolean> {
   const text = 'select 1 from manifest where repository_id = ?1 and is_referring = 0 limit 1'
   return (yield sql(text, repository)).length > 0
 }

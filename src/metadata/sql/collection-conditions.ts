@@ -2,16 +2,20 @@ import type { Dialect } from './dialect.ts'
 
 // What reads and commands of the collector ask alike.
 
-/** Of a row of `manifest`: no tag, index or subject keeps it. */
-export const isLoose = `
-  not exists (select 1 from tag where tag.repository_id = manifest.repository_id and tag.digest = manifest.digest)
-  and not exists (
+/** Of a row of `manifest`: no index or subject keeps it. */
+export const isUnattached = `
+  not exists (
     select 1 from reference join manifest as parent on parent.id = reference.manifest_id
     where reference.repository_id = manifest.repository_id and reference.digest = manifest.digest
       and parent.trashed_at is null)
   and not exists (
     select 1 from manifest as target where target.repository_id = manifest.repository_id
       and target.digest = manifest.subject and target.trashed_at is null)`
+
+/** The same, and no tag either. */
+export const isLoose = `
+  not exists (select 1 from tag where tag.repository_id = manifest.repository_id and tag.digest = manifest.digest)
+  and ${isUnattached}`
 
 /** Which of the texts of a parameter name nothing that is known. */
 export const unknown = (textsOf: Dialect['textsOf']) => `

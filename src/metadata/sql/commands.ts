@@ -7,6 +7,7 @@ import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
 import { store, trash } from './manifests.ts'
 import { type Held, protection, type Refused } from './protection.ts'
+import { createRuleCommands } from './rule-commands.ts'
 import { sql, type Steps } from './statement.ts'
 import { digestOfTag, tag, untag } from './tags.ts'
 import { uploadStateCommands } from './upload-states.ts'
@@ -78,6 +79,7 @@ export function createCommands(dialect: Dialect) {
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
     ...createCollectionCommands({ dialect, repositoryId, record }),
+    ...createRuleCommands({ dialect, record }),
     ...vaultCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */

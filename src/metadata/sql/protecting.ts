@@ -59,7 +59,7 @@ export function createProtection({ read, rules }: Deps) {
     throw Object.assign(new Error('the rules for tags change all the time: try again'), { code: 'EAGAIN' })
   }
 
-  return { judge, hold, forget: () => (known = undefined) }
+  return { judge, hold, forget: () => void (known = undefined) }
 }
 
 function isRefused(result: unknown): result is Refused {

@@ -70,5 +70,12 @@ export function protection({ textsOf }: Dialect) {
     return new Map(rows.map(({ tag, locked_by: by }) => [String(tag), String(by)]))
   }
 
-  return { standing, refusal }
+  /** Those of the tags that may be deleted; undefined: judged by rules that are none any more. */
+  function* freeTags(repository: Standing, held: Held, tags: string[]): Steps<Set<string> | undefined> {
+    if (repository.version !== held.version) return undefined
+    const locked = held.hasLocks ? yield* locksOf(repository.name, tags, 'is_kept') : undefined
+    return new Set(tags.filter((tag) => held.rules[tag] === undefined && !locked?.has(tag)))
+  }
+
+  return { standing, refusal, freeTags }
 }

@@ -4,6 +4,7 @@ import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
+import type { RuleFacts } from '../rule-facts.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
@@ -13,6 +14,7 @@ import { freshMs } from './fact-writer.ts'
 import type { Run } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
+import { createRuleFacts } from './rule-facts.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
 import { createProtection } from './protecting.ts'
@@ -27,6 +29,7 @@ export type SqlStore = MetadataStore & {
   accounts: AccountFacts
   history: HistoryFacts
   collection: CollectionFacts
+  rules: RuleFacts
 }
 
 interface Deps {
@@ -132,6 +135,7 @@ export function createSqlStore({
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
+    rules: createRuleFacts({ read, run, now, textsOf, protection }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),

@@ -1,16 +1,17 @@
-import type { Answer, Call } from '../../../api/operation.ts'
 import { Problem } from '../../../api/problem.ts'
 import { text } from '../../../api/schema.ts'
 import type { AccessControl } from '../../../auth/control.ts'
 import type { Vault } from '../../../auth/vault.ts'
 import { isRepositoryPattern } from '../../../identity/names.ts'
-import type { AccountChange, AccountFacts } from '../../../metadata/account-facts.ts'
+import type { AccountFacts } from '../../../metadata/account-facts.ts'
 import type { MetadataStore } from '../../../registry/ports/metadata.ts'
 import type { Audit } from '../audit.ts'
 import type { createAuthorizer } from '../authorizer.ts'
 import type { Directory } from '../directory.ts'
 import type { Refusals } from '../refusals.ts'
 import type { SignIn } from '../sign-in.ts'
+
+export { type Edit, edit } from '../../edit.ts'
 
 /** What the operations work with. */
 export interface Deps {
@@ -26,42 +27,6 @@ export interface Deps {
   access(): AccessControl | undefined
   /** To be told after each change. */
   changed(): Promise<void>
-}
-
-/** What an operation wants changed, as it is recorded, and its answer. */
-export interface Edit {
-  changes: AccountChange[]
-  /** Such as `user.created`; without it nothing is changed. */
-  action?: string
-  target: string
-  detail?: Record<string, unknown>
-  answer: Answer
-}
-
-const attempts = 10
-
-/**
- * Changes accounts: `work` looks and says what shall be; where something changed meanwhile it is asked again, so what it saw still
- * holds when it becomes true.
- */
-export async function edit(
-  { facts, changed }: Pick<Deps, 'facts' | 'changed'>,
-  { principal }: Pick<Call<unknown, unknown, unknown>, 'principal'>,
-  work: () => Promise<Edit>,
-): Promise<Answer> {
-  for (let attempt = 1; attempt <= attempts; attempt++) {
-    const version = await facts.version()
-    const { changes, action, target, detail, answer } = await work()
-    if (action === undefined) return answer
-    const actor = principal.kind === 'anonymous' ? '' : principal.name
-    const entry = { action, actor, address: principal.address, target, ...(detail && { detail }) }
-    if (!(await facts.change(version, changes, [entry]))) continue
-    await changed()
-    return answer
-  }
-  throw new Problem('unavailable', 'others change accounts at the same time: try again', {
-    headers: { 'Retry-After': '1' },
-  })
 }
 
 /** What is there. @throws Problem not-found */

@@ -1,0 +1,155 @@
+import { hash } from 'node:crypto'
+import type { RuleFacts, Retirement } from '../../metadata/rule-facts.ts'
+import type { Digest } from '../../oci/digest.ts'
+import {
+  isPulled,
+  plan as judge,
+  policiesFor,
+  type RetentionPolicy,
+  type Situation,
+  type Verdict,
+} from '../../rules/retention.ts'
+import { type Image, readImages } from './state.ts'
+
+/** What retention would do in a repository now. */
+export interface Plan {
+  /** Stands for the moment it was made for, and for all it was made of. */
+  id: string
+  repository: string
+  at: number
+  rules: string[]
+  /** Each tag, and each image without one; `frees`: bytes that go with its image and nothing else needs. */
+  items: (Verdict & { frees: number })[]
+  summary: { keep: number; expire: number; images: number; frees: number }
+  retirements: Retirement[]
+  /** What belongs to images that go, and goes once those are gone. */
+  parts: (Retirement & { of: Digest })[]
+}
+
+interface Deps {
+  rules: RuleFacts
+  keepPulledMs: number
+}
+
+const step = 200
+
+/** Makes the plan for a repository as of a moment. */
+export async function makePlan(
+  { rules, keepPulledMs }: Deps,
+  { repository, policies, now }: { repository: string; policies: readonly RetentionPolicy[]; now: number },
+): Promise<Plan> {
+  const mine = policiesFor(policies, repository)
+  const images = mine.length > 0 ? await readImages(rules, repository) : new Map<Digest, Image>()
+  const names = [...images.values()].flatMap(({ tags, attachedTags }) => [
+    ...tags.map(({ name }) => name),
+    ...attachedTags,
+  ])
+  const situation: Situation = { repository, now, keepPulledMs, kept: await rules.keptTags(repository, names) }
+  const verdicts = judge([...images.values()], mine, situation)
+  const going = goingImages(images, verdicts, situation)
+  const { frees, total } = await weigh(rules, repository, going)
+  const expiring = verdicts.filter(({ verdict }) => verdict === 'expire')
+  const items = verdicts.map((verdict) => ({
+    ...verdict,
+    frees: verdict.verdict === 'expire' ? (frees.get(verdict.digest as Digest) ?? 0) : 0,
+  }))
+  return {
+    id: idOf(now, repository, mine, items, [...images.values()]),
+    repository,
+    at: now,
+    rules: namesOf(mine),
+    items,
+    summary: {
+      keep: verdicts.length - expiring.length,
+      expire: expiring.length,
+      images: going.size,
+      frees: total,
+    },
+    retirements: [...Map.groupBy(expiring, ({ digest }) => digest as Digest)].map(([digest, on]) => ({
+      digest,
+      tags: on.flatMap(({ tag }) => tag ?? []),
+    })),
+    parts: [...going]
+      .filter(([digest, { root }]) => digest !== root.digest)
+      .map(([digest, { image, root }]) => ({ digest, tags: image.attachedTags, of: root.digest })),
+  }
+}
+
+const namesOf = (policies: RetentionPolicy[]) =>
+  policies.flatMap(({ scope, rules, lifecycle }) => [
+    ...rules.map(({ name }) => name),
+    ...lifecycle.map(({ priority }) => `lifecycle rule ${priority} of ${scope}`),
+  ])
+
+type Going = Map<Digest, { image: Image; root: Image }>
+
+/** The images that go: those that lose all their tags, then what only they hold; `root` is the one it goes with. */
+function goingImages(images: Map<Digest, Image>, verdicts: Verdict[], situation: Situation): Going {
+  const staying = new Set(verdicts.filter(({ verdict }) => verdict === 'keep').map(({ digest }) => digest))
+  const named = new Set(verdicts.map(({ digest }) => digest))
+  const held = Map.groupBy(
+    [...images.values()].flatMap((image) => [...image.holders].map((holder) => ({ holder, image }))),
+    ({ holder }) => holder,
+  )
+  const going: Going = new Map()
+  const add = (image: Image, root: Image) => {
+    going.set(image.digest, { image, root })
+    todo.push(image)
+  }
+  const todo: Image[] = []
+  for (const image of images.values())
+    if (named.has(image.digest) && !staying.has(image.digest) && !image.isAttached) add(image, image)
+  for (let holder = todo.shift(); holder; holder = todo.shift())
+    for (const { image } of held.get(holder.digest) ?? []) {
+      const { digest, holders, attachedTags } = image
+      const isKept =
+        staying.has(digest) || attachedTags.some((tag) => situation.kept.has(tag)) || isPulled(image, situation)
+      if (isKept || going.has(digest) || [...holders].some((one) => !going.has(one))) continue
+      add(image, going.get(holder.digest)!.root)
+    }
+  return going
+}
+
+/** The bytes that go with each image and what belongs to it, and with all of them. */
+async function weigh(rules: RuleFacts, repository: string, going: Going) {
+  const rootOf = new Map([...going.values()].map(({ image, root }) => [image.id, root.digest]))
+  const frees = new Map<Digest, number>()
+  const add = (root: Digest, bytes: number) => frees.set(root, (frees.get(root) ?? 0) + bytes)
+  const blobs = new Map<Digest, { size: number; holders: number; roots: Digest[] }>()
+  let total = 0
+  for (const { image, root } of going.values()) {
+    add(root.digest, image.size)
+    total += image.size
+  }
+  const ids = [...rootOf.keys()]
+  for (let from = 0; from < ids.length; from += step)
+    for (const { manifestId, digest, size, holders, isElsewhere } of await rules.weigh(
+      repository,
+      ids.slice(from, from + step),
+    )) {
+      if (isElsewhere) continue
+      const blob = blobs.get(digest) ?? { size, holders, roots: [] }
+      blob.roots.push(rootOf.get(manifestId)!)
+      blobs.set(digest, blob)
+    }
+  for (const { size, holders, roots } of blobs.values()) {
+    if (roots.length < holders) continue
+    total += size
+    if (new Set(roots).size === 1) add(roots[0]!, size)
+  }
+  return { frees, total }
+}
+
+/** Changes with whatever the plan was made of. */
+function idOf(now: number, repository: string, policies: RetentionPolicy[], items: Verdict[], images: Image[]): string {
+  const state = images.map(({ digest, tags, attachedTags, holders }) => [digest, tags, attachedTags, [...holders]])
+  const verdicts = items.map(({ tag, digest, verdict, rule }) => [tag, digest, verdict, rule])
+  const inputs = JSON.stringify([now, repository, policies, state, verdicts])
+  return `${now.toString(36)}-${hash('sha256', inputs, 'hex').slice(0, 32)}`
+}
+
+/** The moment a plan was made for; undefined for what is none. */
+export function momentOf(id: string): number | undefined {
+  const [, moment] = /^([0-9a-z]{6,10})-[0-9a-f]{32}$/.exec(id) ?? []
+  return moment === undefined ? undefined : Number.parseInt(moment, 36)
+}

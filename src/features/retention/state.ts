@@ -1,0 +1,63 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { ImageFact, RuleFacts } from '../../metadata/rule-facts.ts'
+import type { ImageState } from '../../rules/retention.ts'
+
+/** An image of a repository and what it hangs together with. */
+export interface Image extends ImageState {
+  id: number
+  digest: Digest
+  size: number
+  /** Indexes that hold it, its subject, and of a tag of a signature the image it signs; only those that are there. */
+  holders: Set<Digest>
+  /** Tags by which clients find what belongs to its holder: no tags of its own. */
+  attachedTags: string[]
+}
+
+const step = 1000
+/** What clients keep beside an image under a tag with its digest: signatures and lists of referrers. */
+const attachedTag = /^(sha256|sha512)-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?$/
+
+/** Reads what a repository holds. */
+export async function readImages(rules: RuleFacts, repository: string): Promise<Map<Digest, Image>> {
+  const images = new Map<Digest, Image>()
+  const byId = new Map<number, Image>()
+  for (let after = 0; ;) {
+    const found = await rules.images(repository, after, step)
+    for (const fact of found) {
+      const image = imageOf(fact)
+      images.set(fact.digest, image)
+      byId.set(fact.id, image)
+    }
+    if (found.length < step) break
+    after = found.at(-1)!.id
+  }
+  for (const { parent, child } of await rules.children(repository)) {
+    const index = byId.get(parent)
+    if (index) images.get(child)?.holders.add(index.digest)
+  }
+  for (let after = ''; ;) {
+    const found = await rules.tags(repository, after, step)
+    for (const { name, digest, movedAt } of found) {
+      const image = images.get(digest)
+      const [, algorithm, hex] = attachedTag.exec(name) ?? []
+      const holder = `${algorithm}:${hex}` as Digest
+      if (hex === undefined || !images.has(holder) || holder === digest) image?.tags.push({ name, movedAt })
+      else {
+        image?.attachedTags.push(name)
+        image?.holders.add(holder)
+      }
+    }
+    if (found.length < step) break
+    after = found.at(-1)!.name
+  }
+  for (const image of images.values()) {
+    for (const holder of image.holders) if (!images.has(holder)) image.holders.delete(holder)
+    image.isAttached = image.holders.size > 0
+  }
+  return images
+}
+
+function imageOf({ id, digest, subject, size, pushedAt, pulledAt }: ImageFact): Image {
+  const holders = new Set(subject ? [subject] : [])
+  return { id, digest, size, pushedAt, pulledAt, tags: [], attachedTags: [], holders, isAttached: false }
+}

@@ -1,0 +1,140 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { Happening } from '../../registry/ports/events.ts'
+import type { Retired, RetentionRun, Retirement } from '../rule-facts.ts'
+import { isUnattached } from './collection-conditions.ts'
+import { isUnread } from './collection-commands.ts'
+import type { Act } from './commands.ts'
+import type { Dialect } from './dialect.ts'
+import { trash } from './manifests.ts'
+import { type Held, protection, type Refused } from './protection.ts'
+import { sql, type Steps } from './statement.ts'
+import { untag } from './tags.ts'
+
+interface Shared {
+  dialect: Dialect
+  record(act: Act, happenings: Happening[]): Steps<void>
+}
+
+/** What goes of an image. */
+interface Going {
+  digest: Digest
+  tags: string[]
+  /** The manifest itself, where nothing keeps it any more. */
+  manifest: { id: number; subject: Digest | undefined } | undefined
+}
+
+const maxRuns = 5000
+
+/** The commands by which tags expire and retention takes them away. What they are given was planned before: each looks again. */
+export function createRuleCommands({ dialect, record }: Shared) {
+  const { lock } = dialect
+  const { standing, freeTags } = protection(dialect)
+
+  return {
+    *setExpiry(
+      repository: string,
+      name: string,
+      { at, by, digest }: { at: number | undefined; by: string; digest?: Digest },
+    ): Steps<boolean> {
+      yield* lock({ together: [repository], alone: [`${repository}:${name}`] })
+      const changed = yield sql(
+        `update tag set expires_at = ?3, expires_by = ?4
+         where repository_id = (select id from repository where name = ?1) and name = ?2
+           and (?5 = '' or (digest = ?5 and expires_by is null)) returning name`,
+        ...[repository, name, at ?? null, by, digest ?? ''],
+      )
+      return changed.length > 0
+    },
+
+    *retire(
+      repository: string,
+      retirements: Retirement[],
+      { why, dueBefore }: { why: 'expired' | 'retention'; dueBefore: number | undefined },
+      act: Act,
+      held: Held,
+    ): Steps<Retired | Refused> {
+      yield* lock({ alone: [repository] })
+      const known = yield* standing(repository)
+      const result: Retired = { waits: false, tags: [], images: [], kept: [] }
+      if (!known) return result
+      if (yield* isUnread(known.id)) return { ...result, waits: true }
+      const all = retirements.flatMap(({ tags }) => tags)
+      const free = yield* freeTags(known, held, all)
+      if (!free) return { outcome: 'stale' }
+      result.kept = all.filter((tag) => !free.has(tag))
+      const going: Going[] = []
+      for (const one of retirements) {
+        const found = yield* goingOf(known.id, { ...one, tags: one.tags.filter((tag) => free.has(tag)) }, dueBefore)
+        if (found) going.push(found)
+      }
+      yield* record(
+        act,
+        going.flatMap((one) => happeningsOf(repository, one)),
+      )
+      const moved = { at: act.at, by: act.actor.name, why }
+      for (const { digest, tags, manifest } of going) {
+        for (const tag of tags) yield* untag(known.id, tag, moved)
+        result.tags.push(...tags)
+        if (!manifest) continue
+        yield* trash({ ...manifest, repositoryId: known.id, digest }, { ...moved, tags })
+        result.images.push(digest)
+      }
+      return result
+    },
+
+    *recordRetention(run: Omit<RetentionRun, 'sequence'>): Steps<void> {
+      yield* lock({ alone: ['retention'] })
+      const [last] = yield sql('select max(sequence) as sequence from retention_run')
+      const sequence = Number(last?.sequence ?? 0) + 1
+      yield sql(
+        `insert into retention_run (sequence, at, repository, state, plan, actor, tags, images, bytes, body)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`,
+        ...[
+          sequence,
+          run.at,
+          run.repository,
+          run.state,
+          run.plan,
+          run.actor,
+          run.tags,
+          run.images,
+          run.bytes,
+          run.body,
+        ],
+      )
+      yield sql('delete from retention_run where sequence <= ?1', sequence - maxRuns)
+    },
+  }
+}
+
+/** What of it is still so that it may go. */
+function* goingOf(
+  repositoryId: number,
+  { digest, tags }: Retirement,
+  dueBefore: number | undefined,
+): Steps<Going | undefined> {
+  const present = yield sql(
+    'select name, expires_at from tag where repository_id = ?1 and digest = ?2 order by name',
+    ...[repositoryId, digest],
+  )
+  const isDue = (moment: unknown) => dueBefore === undefined || (moment !== null && Number(moment) <= dueBefore)
+  const taken = present.filter((row) => tags.includes(String(row.name)) && isDue(row.expires_at))
+  const names = taken.map(({ name }) => String(name))
+  if (tags.length > 0 && names.length === 0) return undefined
+  const [manifest] =
+    names.length < present.length
+      ? []
+      : yield sql(
+          `select id, subject from manifest
+           where repository_id = ?1 and digest = ?2 and trashed_at is null and ${isUnattached}`,
+          ...[repositoryId, digest],
+        )
+  if (!manifest) return names.length > 0 ? { digest, tags: names, manifest: undefined } : undefined
+  const subject = manifest.subject === null ? undefined : (manifest.subject as Digest)
+  return { digest, tags: names, manifest: { id: Number(manifest.id), subject } }
+}
+
+function happeningsOf(repository: string, { digest, tags, manifest }: Going): Happening[] {
+  if (manifest) return [{ type: 'manifest.deleted', repository, digest, tags }]
+  return tags.map((tag) => ({ type: 'tag.deleted', repository, tag }))
+}
