@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { failure } from './client/failure.ts'
 import { print, printList, tell } from './client/output.ts'
 import { ask, type Registry, send } from './client/registry.ts'
@@ -70,8 +71,7 @@ async function remove({ registry, names }: Given): Promise<void> {
 /** @throws Error with exit code 2 */
 async function readDocument(file: string): Promise<unknown> {
   try {
-    const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8')
-    return JSON.parse(text)
+    return JSON.parse(file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'))
   } catch (error) {
     throw failure('usage', `Cannot read the rules from ${file}: ${(error as Error).message}`, error)
   }

@@ -5,6 +5,7 @@ import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
 import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
+import { testRules } from './contract/rules.ts'
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVault } from './contract/vault.ts'
 import { testVolume } from './contract/volume.ts'
@@ -38,5 +39,6 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testUploadStates(tools)
     testAccounts(tools)
     testVault(tools)
+    testRules(tools)
   })
 }

@@ -1,12 +1,15 @@
 import type { Digest } from '../oci/digest.ts'
 
+/** Who says when a tag goes, where a label of its image does; no account can be called so. */
+export const byLabel = '@label'
+
 /** A tag as it stands. Moments are milliseconds. */
 export interface TagState {
   digest: Digest
   movedAt: number
   /** When it goes by itself; undefined: never. */
   expiresAt: number | undefined
-  /** Who said so: `label`, or the name of somebody; undefined: nobody has said anything. */
+  /** Who said so: `byLabel`, or the name of somebody; undefined: nobody has said anything. */
   expiresBy: string | undefined
 }
 
@@ -82,7 +85,7 @@ export interface RuleFacts {
   tag(repository: string, tag: string): Promise<TagState | undefined>
   /** Which of the tags nobody may delete, and why; all of the repository's locks count. */
   keptTags(repository: string, tags: string[]): Promise<Map<string, string>>
-  /** Lets a tag go at a moment, or never; with `digest` only where it stands there and nobody said anything before. */
+  /** Lets a tag go at a moment, or never; with `digest` only where it stands there and nobody but a label said anything before. */
   setExpiry(
     repository: string,
     tag: string,

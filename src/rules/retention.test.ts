@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { matchesPattern } from '../identity/pattern.ts'
 import { parseRetention } from './retention-document.ts'
 import { type ImageState, plan } from './retention.ts'
@@ -9,7 +9,7 @@ import { compareVersions, parseVersion } from './semver.ts'
 const day = 86_400_000
 const now = Date.UTC(2030, 0, 31)
 
-type Given = [digest: string, tags: string[], pushedDaysAgo: number, pulledDaysAgo?: number]
+type Given = [digest: string, tags: string[], pushedDaysAgo: number, pulledDaysAgo?: number | undefined]
 
 const imageOf = ([digest, tags, pushed, pulled]: Given): ImageState => ({
   digest,
@@ -128,18 +128,17 @@ describe('retention', () => {
   })
 })
 
+interface Simple {
+  action: string
+  tags: readonly string[]
+  olderThan?: string
+  newest?: number
+  beyondNewest?: number
+  notPulledFor?: string
+}
+
 /** The rules, read one tag at a time. */
-function simply(
-  given: {
-    action: string
-    tags: string[]
-    olderThan?: string
-    newest?: number
-    beyondNewest?: number
-    notPulledFor?: string
-  }[],
-  images: Given[],
-): string[] {
+function simply(given: Simple[], images: Given[]): string[] {
   const all = images.flatMap(([, tags, pushed, pulled]) =>
     tags.map((tag) => ({ tag, pushed, pulled: pulled ?? Infinity })),
   )

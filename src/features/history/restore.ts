@@ -7,15 +7,20 @@ import type { Platform } from '../feature.ts'
 
 /** Brings images and tags back, each in one transaction that looks whether all of it is still there. */
 export function createRestore({ metadata, history }: Pick<Platform, 'metadata' | 'history'>) {
-  /** Stores the manifest as it was, with these tags. @throws Problem conflict where content is gone */
+  /**
+   * Stores the manifest as it was, with these tags; what it refers to comes out of the trash first where it lies there.
+   * @throws Problem conflict where content is gone
+   */
   async function put(repository: string, manifest: StoredManifest, tags: string[], actor: Actor): Promise<void> {
     const document = readDocument(manifest.content)
     if (!document) throw new Problem('conflict', `${manifest.digest} is no manifest any more that could be read`)
     const { artifactType, subject, annotations, references } = document
-    const outcome = await metadata.manifests.push(
-      { repository, manifest, tags, artifactType, subject, annotations, references, why: 'restored' },
-      actor,
-    )
+    const why = 'restored'
+    const push = { repository, manifest, tags, artifactType, subject, annotations, references, why } as const
+    let outcome = await metadata.manifests.push(push, actor)
+    const children = outcome.outcome === 'missing' ? await trashedOf(repository, outcome.digests) : []
+    for (const child of children) await put(repository, child, [], actor)
+    if (children.length > 0) outcome = await metadata.manifests.push(push, actor)
     if (outcome.outcome === 'pushed') return
     const gone = outcome.outcome === 'missing' ? `: ${outcome.digests.join(', ')}` : ''
     throw new Problem(
@@ -43,6 +48,11 @@ export function createRestore({ metadata, history }: Pick<Platform, 'metadata' |
       if (!manifest) throw new Problem('not-found', `${repository} does not hold ${digest}, in the trash neither`)
       await put(repository, manifest, [tag], actor)
     },
+  }
+
+  async function trashedOf(repository: string, digests: Digest[]): Promise<StoredManifest[]> {
+    const found = await Promise.all(digests.map((digest) => history.trashed(repository, digest)))
+    return found.filter((manifest) => manifest !== undefined)
   }
 
   async function tagsOf(repository: string, digest: Digest): Promise<string[]> {

@@ -54,7 +54,7 @@ export async function makePlan(
     frees: verdict.verdict === 'expire' ? (frees.get(verdict.digest as Digest) ?? 0) : 0,
   }))
   return {
-    id: idOf(now, repository, mine, items, [...images.values()]),
+    id: idOf(now, [repository, mine], items, [...images.values()]),
     repository,
     at: now,
     rules: namesOf(mine),
@@ -141,10 +141,10 @@ async function weigh(rules: RuleFacts, repository: string, going: Going) {
 }
 
 /** Changes with whatever the plan was made of. */
-function idOf(now: number, repository: string, policies: RetentionPolicy[], items: Verdict[], images: Image[]): string {
+function idOf(now: number, about: [string, RetentionPolicy[]], items: Verdict[], images: Image[]): string {
   const state = images.map(({ digest, tags, attachedTags, holders }) => [digest, tags, attachedTags, [...holders]])
   const verdicts = items.map(({ tag, digest, verdict, rule }) => [tag, digest, verdict, rule])
-  const inputs = JSON.stringify([now, repository, policies, state, verdicts])
+  const inputs = JSON.stringify([now, about, state, verdicts])
   return `${now.toString(36)}-${hash('sha256', inputs, 'hex').slice(0, 32)}`
 }
 

@@ -20,8 +20,6 @@ export interface Outcome {
   left: number
 }
 
-export type Runner = ReturnType<typeof createRunner>
-
 /** Makes plans and carries them out. */
 export function createRunner({ configuration, accounts, rules, clock, log }: Platform) {
   const { retention, collection } = configuration

@@ -1,6 +1,7 @@
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import { blobPath } from '../../registry/paths.ts'
+import { byLabel } from '../../metadata/rule-facts.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import { parseSpan } from '../../rules/span.ts'
 import type { Platform } from '../feature.ts'
@@ -44,7 +45,7 @@ async function readOne(
   }
   const span = spans.get(config)
   if (span === undefined) return
-  const expiry = { at: Date.parse(at) + span, by: 'label', digest }
+  const expiry = { at: Date.parse(at) + span, by: byLabel, digest }
   for (const tag of tags)
     if (await rules.setExpiry(repository, tag, expiry))
       log.debug('tag.expires', { repository, tag, at: new Date(expiry.at).toISOString(), label })

@@ -3,6 +3,7 @@ import { Problem } from '../../api/problem.ts'
 import { flag, moment, object, text } from '../../api/schema.ts'
 import type { Access } from '../../auth/types.ts'
 import type { TagLock } from '../../metadata/account-facts.ts'
+import { byLabel } from '../../metadata/rule-facts.ts'
 import { isRepository } from '../../oci/reference.ts'
 import { parseSpan } from '../../rules/span.ts'
 import { edit, recordAct } from '../edit.ts'
@@ -41,7 +42,7 @@ export function tagOperations({ accounts: facts, rules, clock, mayDelete }: Deps
       movedAt: new Date(movedAt).toISOString(),
       lock: lock ? showLock(lock) : null,
       expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      ...(expiresAt !== undefined && { expiresBy }),
+      ...(expiresAt !== undefined && { expiresBy: expiresBy === byLabel ? 'label' : expiresBy }),
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Happening } from '../../registry/ports/events.ts'
-import type { Retired, RetentionRun, Retirement } from '../rule-facts.ts'
+import { byLabel, type Retired, type RetentionRun, type Retirement } from '../rule-facts.ts'
 import { isUnattached } from './collection-conditions.ts'
 import { isUnread } from './collection-commands.ts'
 import type { Act } from './commands.ts'
@@ -13,6 +13,12 @@ import { untag } from './tags.ts'
 interface Shared {
   dialect: Dialect
   record(act: Act, happenings: Happening[]): Steps<void>
+}
+
+interface Order {
+  retirements: Retirement[]
+  why: 'expired' | 'retention'
+  dueBefore: number | undefined
 }
 
 /** What goes of an image. */
@@ -40,7 +46,7 @@ export function createRuleCommands({ dialect, record }: Shared) {
       const changed = yield sql(
         `update tag set expires_at = ?3, expires_by = ?4
          where repository_id = (select id from repository where name = ?1) and name = ?2
-           and (?5 = '' or (digest = ?5 and expires_by is null)) returning name`,
+           and (?5 = '' or (digest = ?5 and coalesce(expires_by, '${byLabel}') = '${byLabel}')) returning name`,
         ...[repository, name, at ?? null, by, digest ?? ''],
       )
       return changed.length > 0
@@ -48,8 +54,7 @@ export function createRuleCommands({ dialect, record }: Shared) {
 
     *retire(
       repository: string,
-      retirements: Retirement[],
-      { why, dueBefore }: { why: 'expired' | 'retention'; dueBefore: number | undefined },
+      { retirements, why, dueBefore }: Order,
       act: Act,
       held: Held,
     ): Steps<Retired | Refused> {

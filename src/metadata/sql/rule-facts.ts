@@ -44,8 +44,7 @@ export function createRuleFacts({ read, run, now, textsOf, protection }: Deps): 
         run(
           'retire',
           repository,
-          retirements,
-          { why, dueBefore },
+          { retirements, why, dueBefore },
           { at: now(), actor: { name: by, address: '' } },
           held,
         ),

@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { MoveReason } from '../history-facts.ts'
+import { byLabel } from '../rule-facts.ts'
 import { sql, type Steps } from './statement.ts'
 
 /** Moment (milliseconds), doer and reason of a move. */
@@ -27,6 +28,9 @@ export function* digestOfTag(repositoryId: number | undefined, name: string): St
   return row && String(row.digest)
 }
 
+/** What a label of an image said of the tag goes when that image does. */
+const staysSaid = `tag.digest = excluded.digest or tag.expires_by <> '${byLabel}'`
+
 /** Points the tag there; when it was last said to do so is kept with it, moves only are in the journal. */
 export function* tag(repositoryId: number, name: string, digest: Digest, { at, by, why }: Move): Steps<void> {
   const moved = yield sql(journal, repositoryId, name, digest, at, by, why)
@@ -35,7 +39,7 @@ export function* tag(repositoryId: number, name: string, digest: Digest, { at, b
     `insert into tag (repository_id, name, digest, moved_at) values (?1, ?2, ?3, ?4)
      on conflict (repository_id, name) do update set digest = excluded.digest,
        moved_at = case when excluded.moved_at >= tag.moved_at then excluded.moved_at else tag.moved_at + 1 end,
-       expires_at = case when tag.digest = excluded.digest or tag.expires_by <> 'label' then tag.expires_at end`,
+       expires_at = case when ${staysSaid} then tag.expires_at end, expires_by = case when ${staysSaid} then tag.expires_by end`,
     ...[repositoryId, name, digest, at],
   )
 }

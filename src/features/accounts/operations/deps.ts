@@ -11,7 +11,7 @@ import type { Directory } from '../directory.ts'
 import type { Refusals } from '../refusals.ts'
 import type { SignIn } from '../sign-in.ts'
 
-export { type Edit, edit } from '../../edit.ts'
+export { edit } from '../../edit.ts'
 
 /** What the operations work with. */
 export interface Deps {
