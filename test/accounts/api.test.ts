@@ -195,6 +195,15 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'GET /repos/{repository}/-/tags': { ann: 200, carl: 404 },
   'PUT /repos/{repository}/-/tags/{tag}': { ann: 422, carl: 404 },
   'GET /repos/{repository}/-/trash': { ann: 200, carl: 404 },
+  'GET /repos/{repository}/-/tags/{tag}': { ann: 200, carl: 404 },
+  'PUT /repos/{repository}/-/tags/{tag}/lock': { ann: 422, carl: 404 },
+  'DELETE /repos/{repository}/-/tags/{tag}/lock': { ann: 404, carl: 404 },
+  'PUT /repos/{repository}/-/tags/{tag}/expiry': { ann: 422, carl: 404 },
+  'GET /repos/{repository}/-/rules/{kind}': { ann: 404, carl: 404 },
+  'GET /repos/{repository}/-/retention': { ann: 200, carl: 404 },
+  'POST /repos/{repository}/-/retention': { ann: 422, carl: 404 },
+  'GET /repos/{repository}/-/retention/runs': { ann: 200, carl: 404 },
+  'GET /orgs/{org}/retention/runs': { ann: 200, carl: 403 },
 }
 
 it('asks in every operation whether the caller may', async () => {
@@ -210,6 +219,7 @@ it('asks in every operation whether the caller may', async () => {
     robot: 'none',
     id: 'none',
     tag: 'v1',
+    kind: 'retention',
     image: 'none',
   }
   for (const [path, methods] of Object.entries(paths as Record<string, object>))

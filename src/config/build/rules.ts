@@ -28,8 +28,10 @@ export function buildImmutability({ reading, error }: Build): ImmutabilityRule[]
 }
 
 /** `holdfast.retention` */
-export function buildRetention({ reading, error, missing }: Build): Configuration['retention'] {
+export function buildRetention({ reading, error, missing, warn }: Build): Configuration['retention'] {
   const { interval, labels, rules } = reading.values.holdfast.retention
+  if (rules.some(({ action }) => action === 'expire') && !reading.values.storage.delete.enabled)
+    warn('holdfast.retention.rules', 'lets nothing go: storage.delete.enabled is false')
   if (interval < minute) error('holdfast.retention.interval', 'is less than a minute: expected one such as 24h')
   return {
     intervalMs: interval,

@@ -105,6 +105,7 @@ export function organizationOperations(deps: Deps): Operation[] {
             })),
             { table: 'team', remove: { organization: org } },
             { table: 'member', remove: { organization: org } },
+            { table: 'rule_set', remove: { scope: `${org}/*` } },
             ...removalOf(organization),
           ]
           return { changes, action: 'organization.deleted', target: org, answer: {} }
