@@ -26,6 +26,7 @@ export interface Due {
 export interface ImageFact {
   id: number
   digest: Digest
+  mediaType: string
   subject: Digest | undefined
   size: number
   pushedAt: number
@@ -95,8 +96,8 @@ export interface RuleFacts {
   due(before: number, limit: number, last?: Due): Promise<Due[]>
   images(repository: string, after: number, limit: number): Promise<ImageFact[]>
   tags(repository: string, after: string, limit: number): Promise<TagFact[]>
-  /** Which manifests of the repository refer to which others. */
-  children(repository: string): Promise<{ parent: number; child: Digest }[]>
+  /** To which manifests of the repository these refer. */
+  children(repository: string, ids: number[]): Promise<{ parent: number; child: Digest }[]>
   weigh(repository: string, ids: number[]): Promise<Weight[]>
   /**
    * Takes tags away that still stand where they did, and moves images into the trash that nothing keeps any more, in one

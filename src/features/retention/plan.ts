@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { RuleFacts, Retirement } from '../../metadata/rule-facts.ts'
 import type { Digest } from '../../oci/digest.ts'
 import {
@@ -122,7 +123,7 @@ async function weigh(rules: RuleFacts, repository: string, going: Going) {
     total += image.size
   }
   const ids = [...rootOf.keys()]
-  for (let from = 0; from < ids.length; from += step)
+  for (let from = 0; from < ids.length; from += step, await breathe())
     for (const { manifestId, digest, size, holders, isElsewhere } of await rules.weigh(
       repository,
       ids.slice(from, from + step),

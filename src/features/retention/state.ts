@@ -1,4 +1,6 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
+import { manifestKindOf } from '../../oci/media-types.ts'
 import type { ImageFact, RuleFacts } from '../../metadata/rule-facts.ts'
 import type { ImageState } from '../../rules/retention.ts'
 
@@ -13,29 +15,29 @@ export interface Image extends ImageState {
   attachedTags: string[]
 }
 
-const step = 1000
+const step = 500
 /** What clients keep beside an image under a tag with its digest: signatures and lists of referrers. */
 const attachedTag = /^(sha256|sha512)-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?$/
 
 /** Reads what a repository holds. */
 export async function readImages(rules: RuleFacts, repository: string): Promise<Map<Digest, Image>> {
   const images = new Map<Digest, Image>()
-  const byId = new Map<number, Image>()
-  for (let after = 0; ;) {
+  const indexes = new Map<number, Image>()
+  for (let after = 0; ; await breathe()) {
     const found = await rules.images(repository, after, step)
     for (const fact of found) {
       const image = imageOf(fact)
       images.set(fact.digest, image)
-      byId.set(fact.id, image)
+      if (manifestKindOf(fact.mediaType) === 'index') indexes.set(fact.id, image)
     }
     if (found.length < step) break
     after = found.at(-1)!.id
   }
-  for (const { parent, child } of await rules.children(repository)) {
-    const index = byId.get(parent)
-    if (index) images.get(child)?.holders.add(index.digest)
-  }
-  for (let after = ''; ;) {
+  const ids = [...indexes.keys()]
+  for (let from = 0; from < ids.length; from += step, await breathe())
+    for (const { parent, child } of await rules.children(repository, ids.slice(from, from + step)))
+      images.get(child)?.holders.add(indexes.get(parent)!.digest)
+  for (let after = ''; ; await breathe()) {
     const found = await rules.tags(repository, after, step)
     for (const { name, digest, movedAt } of found) {
       const image = images.get(digest)

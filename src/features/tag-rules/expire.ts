@@ -2,6 +2,8 @@ import type { Due } from '../../metadata/rule-facts.ts'
 import type { Platform } from '../feature.ts'
 
 const step = 50
+/** That something is kept is told once, soon after its time has come. */
+const lateMs = 120_000
 
 /** Takes away the tags whose time has come, some at a time; those that a rule or a lock keeps stay. */
 export async function takeDue(
@@ -21,8 +23,13 @@ export async function takeDue(
         dueBefore: before,
       })
       if (gone.length > 0) log.info('tags.expired', { repository, tags: gone })
-      if (kept.length > 0)
-        log.debug('tags.not-expired', { repository, tags: kept, message: 'a rule or a lock keeps them' })
+      const newlyKept = tags.filter(({ tag, expiresAt }) => kept.includes(tag) && expiresAt > before - lateMs)
+      if (newlyKept.length > 0)
+        log.info('tags.not-expired', {
+          repository,
+          tags: newlyKept.map(({ tag }) => tag),
+          message: 'their time has come, but a rule or a lock keeps them',
+        })
     }
     last = due.at(-1)
   }

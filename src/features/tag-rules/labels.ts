@@ -1,31 +1,30 @@
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts'
-import { mediaTypes } from '../../oci/media-types.ts'
+import { manifestKindOf } from '../../oci/media-types.ts'
 import { blobPath } from '../../registry/paths.ts'
 import { byLabel } from '../../metadata/rule-facts.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import { parseSpan } from '../../rules/span.ts'
 import type { Platform } from '../feature.ts'
 
-/** How far pushes were looked at. */
-export const labelCursor = 'expiry-labels'
-
 const label = 'quay.expires-after'
 const step = 200
 const maxConfig = 1 << 20
-/** The manifests that may have such a label; of an index its children's do not count. */
-const images: string[] = [mediaTypes.image, 'application/vnd.docker.distribution.manifest.v2+json']
 
 type Deps = Pick<Platform, 'metadata' | 'storage' | 'rules' | 'log'>
 
 /** Looks at what was pushed with a tag since: where its config says so by a label, the tag goes by itself so long after the push. */
-export async function readLabels(deps: Deps, from: number, signal: AbortSignal): Promise<void> {
+export async function readLabels(
+  deps: Deps,
+  { cursor, from }: { cursor: string; from: number },
+  signal: AbortSignal,
+): Promise<void> {
   const { metadata } = deps
   const spans = new Map<Digest, number | undefined>()
   for (let read = from; !signal.aborted;) {
     const events = await metadata.events.after(read, step)
     for (const event of events) await readOne(deps, event, spans)
     read = events.at(-1)?.sequence ?? (await metadata.events.last())
-    await metadata.cursors.set(labelCursor, read)
+    await metadata.cursors.set(cursor, read)
     if (events.length < step) return
   }
 }
@@ -35,7 +34,8 @@ async function readOne(
   event: RegistryEvent,
   spans: Map<Digest, number | undefined>,
 ) {
-  if (event.type !== 'manifest.pushed' || event.tags.length === 0 || !images.includes(event.mediaType)) return
+  if (event.type !== 'manifest.pushed' || event.tags.length === 0) return
+  if (manifestKindOf(event.mediaType) !== 'image') return // of an index its children's labels do not count
   const { repository, digest, tags, at } = event
   const config = configOf((await metadata.manifests.find(repository, { digest }))?.content)
   if (!config) return

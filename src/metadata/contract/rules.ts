@@ -167,7 +167,7 @@ export function testRules({ store, push, passSeconds, now, eventsOf, reopen }: T
         images.map(({ digest }) => digest),
         [child, index],
       )
-      assert.deepEqual(await store().rules.children('retire/b'), [{ parent: images[1]!.id, child }])
+      assert.deepEqual(await store().rules.children('retire/b', [images[1]!.id]), [{ parent: images[1]!.id, child }])
       assert.deepEqual(
         await store().rules.weigh(
           'retire/b',

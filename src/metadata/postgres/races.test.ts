@@ -57,6 +57,25 @@ describe('several nodes on one PostgreSQL', { skip: withoutPostgres }, () => {
       assert.deepEqual(told[1], [], 'readers are woken when they can see it')
     })
 
+  it('hold to a rule that another has set, and let one of many pushes to such a tag win', async () => {
+    const [one, two] = nodes as [SqlStore, SqlStore]
+    const push = (node: SqlStore, tag: string, text: string) =>
+      node.manifests.push(pushOf('fixed', text, { tags: [tag] }), actor)
+    for (let round = 0; round < 5; round++) {
+      for (const node of nodes) assert.deepEqual(await push(node, `v${round}`, `first ${round}`), { outcome: 'pushed' })
+      const document = JSON.stringify({ rules: [{ tags: [`v${round}`, `r${round}`] }] })
+      const put = { kind: 'immutability', scope: '*', document, changedAt: 1 } as const
+      assert.ok(await one.accounts.change(await one.accounts.version(), [{ table: 'rule_set', put }], []))
+      await assert.rejects(push(two, `v${round}`, 'second'), /is protected by the immutability rule/)
+      const all = Array.from({ length: 20 }, (_, index) => push(nodes[index % 2]!, `r${round}`, `text ${index}`))
+      const won = (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled')
+      assert.equal(won.length, 1)
+    }
+    const version = await one.accounts.version()
+    await one.accounts.change(version, [{ table: 'rule_set', remove: { kind: 'immutability' } }], [])
+    assert.deepEqual(await push(two, 'v0', 'second'), { outcome: 'pushed' })
+  })
+
   it('see events that were restored from another server', async () => {
     const restored = await postgres.createDatabase()
     const before = await createPostgresStore({ url: restored, clock })

@@ -33,8 +33,8 @@ export function createRuleFacts({ read, run, now, textsOf, protection }: Deps): 
       (await rows(dueTags, before, limit, last?.expiresAt ?? -1, last?.repositoryId ?? 0, last?.tag ?? '')).map(dueOf),
     images: async (repository, after, limit) => (await rows(images, repository, after, limit)).map(imageOf),
     tags: async (repository, after, limit) => (await rows(tags, repository, after, limit)).map(tagOf),
-    children: async (repository) =>
-      (await rows(children, repository)).map(({ parent, digest }) => ({
+    children: async (repository, ids) =>
+      (await rows(children(textsOf('?2')), repository, ids.map(String))).map(({ parent, digest }) => ({
         parent: Number(parent),
         child: digest as Digest,
       })),
@@ -78,18 +78,17 @@ const dueTags = `
   where expires_at is not null and expires_at <= ?1 and (expires_at, repository_id, tag.name) > (?3, ?4, ?5)
   order by expires_at, repository_id, tag.name limit ?2`
 const images = `
-  select manifest.id, digest, subject, length(content) as size, pushed_at, last_pulled_at
+  select manifest.id, digest, media_type, subject, length(content) as size, pushed_at, last_pulled_at
   from manifest join repository on repository.id = repository_id
   where name = ?1 and manifest.id > ?2 and trashed_at is null order by manifest.id limit ?3`
 const tags = `
   select tag.name, digest, moved_at from tag join repository on repository.id = repository_id
   where repository.name = ?1 and tag.name > ?2 order by tag.name limit ?3`
-const children = `
-  select parent.id as parent, reference.digest from repository
-  join reference on reference.repository_id = repository.id
+const children = (ids: string) => `
+  select reference.manifest_id as parent, reference.digest from ${ids} cross join reference
+  join repository on repository.id = reference.repository_id
   join manifest as child on child.repository_id = repository.id and child.digest = reference.digest
-  join manifest as parent on parent.id = reference.manifest_id
-  where name = ?1 and parent.trashed_at is null and child.trashed_at is null`
+  where name = ?1 and reference.manifest_id = cast(value as bigint) and child.trashed_at is null`
 /** Manifests in the trash hold nothing that would not go with them. */
 const weights = (ids: string) => `
   select reference.manifest_id, reference.digest, blob.size,
@@ -121,6 +120,7 @@ const dueOf = (row: Row): Due => ({
 const imageOf = (row: Row): ImageFact => ({
   id: Number(row.id),
   digest: row.digest as Digest,
+  mediaType: String(row.media_type),
   subject: row.subject === null ? undefined : (row.subject as Digest),
   size: Number(row.size),
   pushedAt: Number(row.pushed_at),
