@@ -13,7 +13,7 @@ const usage = `Usage: holdfast policy VERB
   set KIND SCOPE FILE         set them, from a file or "-"; also Amazon's lifecycle policy or tag mutability as it is
   rm KIND SCOPE               delete them
 
-  KIND                  immutability or retention
+  KIND                  immutability or retention (policies of access: holdfast api GET /policies)
   SCOPE                 REPO, 'ORG/*', or '*' for all repositories
 ${commonUsage}`
 

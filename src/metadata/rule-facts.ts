@@ -66,12 +66,12 @@ export interface Retired {
   kept: string[]
 }
 
-/** What retention did in a repository, would have done, or why it did not. */
+/** What retention did in a repository, or would have done. */
 export interface RetentionRun {
   sequence: number
   at: number
   repository: string
-  state: 'simulated' | 'applied' | 'failed'
+  state: 'simulated' | 'applied'
   plan: string
   actor: string
   tags: number

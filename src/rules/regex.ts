@@ -177,24 +177,23 @@ const is =
 
 /** Goes through the text once, in all ways at the same time. */
 function fits(steps: Step[], text: string): boolean {
-  let now = new Set<number>()
+  /** At which letter a step was last come to, and which are to be looked at. */
+  const seenAt = new Int32Array(steps.length).fill(-1)
+  let todo: number[] = []
   for (let at = 0; ; at++) {
-    const todo = [...now, 0] // it may begin anywhere
-    const seen = new Set<number>()
+    todo.push(0) // it may begin anywhere
+    const next: number[] = []
     while (todo.length > 0) {
       const place = todo.pop()!
-      if (seen.has(place)) continue
-      seen.add(place)
+      if (seenAt[place] === at) continue
+      seenAt[place] = at
       const step = steps[place]!
       if (step.op === 'found') return true
       if (step.op === 'either') todo.push(...step.to)
-      else if ((step.op === 'begin' && at === 0) || (step.op === 'end' && at === text.length)) todo.push(place + 1)
+      else if (step.op === 'begin' ? at === 0 : step.op === 'end' && at === text.length) todo.push(place + 1)
+      else if (step.op === 'one' && at < text.length && step.test(text.charCodeAt(at))) next.push(place + 1)
     }
     if (at === text.length) return false
-    now = new Set()
-    for (const place of seen) {
-      const step = steps[place]!
-      if (step.op === 'one' && step.test(text.charCodeAt(at))) now.add(place + 1)
-    }
+    todo = next
   }
 }

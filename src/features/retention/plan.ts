@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { RuleFacts, Retirement } from '../../metadata/rule-facts.ts'
 import type { Digest } from '../../oci/digest.ts'
@@ -55,7 +55,7 @@ export async function makePlan(
     frees: verdict.verdict === 'expire' ? (frees.get(verdict.digest as Digest) ?? 0) : 0,
   }))
   return {
-    id: idOf(now, [repository, mine], items, [...images.values()]),
+    id: await idOf(now, [repository, mine], items, [...images.values()]),
     repository,
     at: now,
     rules: namesOf(mine),
@@ -142,11 +142,20 @@ async function weigh(rules: RuleFacts, repository: string, going: Going) {
 }
 
 /** Changes with whatever the plan was made of. */
-function idOf(now: number, about: [string, RetentionPolicy[]], items: Verdict[], images: Image[]): string {
-  const state = images.map(({ digest, tags, attachedTags, holders }) => [digest, tags, attachedTags, [...holders]])
-  const verdicts = items.map(({ tag, digest, verdict, rule }) => [tag, digest, verdict, rule])
-  const inputs = JSON.stringify([now, about, state, verdicts])
-  return `${now.toString(36)}-${hash('sha256', inputs, 'hex').slice(0, 32)}`
+async function idOf(
+  now: number,
+  about: [string, RetentionPolicy[]],
+  items: Verdict[],
+  images: Image[],
+): Promise<string> {
+  const digest = createHash('sha256').update(JSON.stringify([now, about]))
+  const lines = [
+    ...images.map(({ digest, tags, attachedTags, holders }) => [digest, tags, attachedTags, [...holders]]),
+    ...items.map(({ tag, digest, verdict, rule }) => [tag, digest, verdict, rule]),
+  ]
+  for (let from = 0; from < lines.length; from += step, await breathe())
+    digest.update(JSON.stringify(lines.slice(from, from + step)))
+  return `${now.toString(36)}-${digest.digest('hex').slice(0, 32)}`
 }
 
 /** The moment a plan was made for; undefined for what is none. */

@@ -1,7 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { manifestKindOf } from '../../oci/media-types.ts'
-import type { ImageFact, RuleFacts } from '../../metadata/rule-facts.ts'
+import type { ImageFact, RuleFacts, TagFact } from '../../metadata/rule-facts.ts'
 import type { ImageState } from '../../rules/retention.ts'
 
 /** An image of a repository and what it hangs together with. */
@@ -39,16 +39,7 @@ export async function readImages(rules: RuleFacts, repository: string): Promise<
       images.get(child)?.holders.add(indexes.get(parent)!.digest)
   for (let after = ''; ; await breathe()) {
     const found = await rules.tags(repository, after, step)
-    for (const { name, digest, movedAt } of found) {
-      const image = images.get(digest)
-      const [, algorithm, hex] = attachedTag.exec(name) ?? []
-      const holder = `${algorithm}:${hex}` as Digest
-      if (hex === undefined || !images.has(holder) || holder === digest) image?.tags.push({ name, movedAt })
-      else {
-        image?.attachedTags.push(name)
-        image?.holders.add(holder)
-      }
-    }
+    for (const tag of found) addTag(images, tag)
     if (found.length < step) break
     after = found.at(-1)!.name
   }
@@ -57,6 +48,15 @@ export async function readImages(rules: RuleFacts, repository: string): Promise<
     image.isAttached = image.holders.size > 0
   }
   return images
+}
+
+function addTag(images: Map<Digest, Image>, { name, digest, movedAt }: TagFact): void {
+  const image = images.get(digest)
+  const [, algorithm, hex] = attachedTag.exec(name) ?? []
+  const holder = `${algorithm}:${hex}` as Digest
+  if (hex === undefined || !images.has(holder) || holder === digest) return void image?.tags.push({ name, movedAt })
+  image?.attachedTags.push(name)
+  image?.holders.add(holder)
 }
 
 function imageOf({ id, digest, subject, size, pushedAt, pulledAt }: ImageFact): Image {

@@ -138,8 +138,9 @@ export function createCommands(dialect: Dialect) {
         ...[id, digest],
       )
       if (!manifest) return undefined
-      const found = yield sql('select name from tag where repository_id = ?1 and digest = ?2 order by name', id, digest)
-      const tags = found.map(({ name }) => String(name))
+      // By the index alone: asked for an order SQLite would go through all tags of the repository.
+      const found = yield sql('select name from tag where repository_id = ?1 and digest = ?2', id, digest)
+      const tags = found.map(({ name }) => String(name)).toSorted()
       const refused = yield* refusal(known, held, { tags })
       if (refused) return refused
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])

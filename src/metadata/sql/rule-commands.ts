@@ -118,13 +118,11 @@ function* goingOf(
   { digest, tags }: Retirement,
   dueBefore: number | undefined,
 ): Steps<Going | undefined> {
-  const present = yield sql(
-    'select name, expires_at from tag where repository_id = ?1 and digest = ?2 order by name',
-    ...[repositoryId, digest],
-  )
-  const isDue = (moment: unknown) => dueBefore === undefined || (moment !== null && Number(moment) <= dueBefore)
-  const taken = present.filter((row) => tags.includes(String(row.name)) && isDue(row.expires_at))
-  const names = taken.map(({ name }) => String(name))
+  // By the index alone: asked for more, or in order, SQLite would go through all tags of the repository.
+  const found = yield sql('select name from tag where repository_id = ?1 and digest = ?2', repositoryId, digest)
+  const present = found.map(({ name }) => String(name)).toSorted()
+  const names: string[] = []
+  for (const name of present) if (tags.includes(name) && (yield* isDue(repositoryId, name, dueBefore))) names.push(name)
   if (tags.length > 0 && names.length === 0) return undefined
   const [manifest] =
     names.length < present.length
@@ -137,6 +135,12 @@ function* goingOf(
   if (!manifest) return names.length > 0 ? { digest, tags: names, manifest: undefined } : undefined
   const subject = manifest.subject === null ? undefined : (manifest.subject as Digest)
   return { digest, tags: names, manifest: { id: Number(manifest.id), subject } }
+}
+
+function* isDue(repositoryId: number, name: string, before: number | undefined): Steps<boolean> {
+  if (before === undefined) return true
+  const text = 'select 1 from tag where repository_id = ?1 and name = ?2 and expires_at <= ?3'
+  return (yield sql(text, repositoryId, name, before)).length > 0
 }
 
 function happeningsOf(repository: string, { digest, tags, manifest }: Going): Happening[] {
