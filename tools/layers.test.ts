@@ -210,6 +210,8 @@ describe('the layers', () => {
     ['src/storage/object/driver.ts', 'src/metadata/sql/store.ts', false],
     ['src/metadata/sqlite/store.ts', 'src/registry/ports/events.ts', true],
     ['src/metadata/sqlite/store.ts', 'src/registry/blobs.ts', false],
+    ['src/metadata/sql/protecting.ts', 'src/rules/immutability.ts', true],
+    ['src/rules/retention.ts', 'src/metadata/rule-facts.ts', false],
     ['src/listen/listener.ts', 'src/platform/log.ts', true],
     ['src/listen/listener.ts', 'src/http/server.ts', false],
     ['src/http/server.ts', 'src/listen/listener.ts', false],

@@ -17,6 +17,7 @@ ${commonUsage}`
 interface Plan {
   id: string
   repository: string
+  rules: string[]
   items: (Record<string, unknown> & { verdict: string })[]
   summary: { keep: number; expire: number; images: number; frees: number }
 }
@@ -42,7 +43,8 @@ async function preview(given: Given): Promise<void> {
   if (repository === undefined) return previewAll(given)
   const plan = await planOf(registry(), repository)
   const { keep, expire, images, frees } = plan.summary
-  tell(`plan ${plan.id}: keeps ${keep}, lets ${expire} go; ${images} images and ${frees} bytes with them`)
+  if (plan.rules.length === 0) tell(`no rule is about ${repository}: nothing goes`)
+  else tell(`plan ${plan.id}: keeps ${keep}, lets ${expire} go; ${images} images and ${frees} bytes with them`)
   const items = plan.items.filter(({ verdict }) => only === undefined || verdict === only)
   if (form === 'json') printOne(form, { ...plan, items })
   else printList(form, items, ['tag', 'digest', 'verdict', 'rule', 'why', 'frees'])

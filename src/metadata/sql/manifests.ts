@@ -7,14 +7,15 @@ interface Pushed extends StoredManifest {
   references: { digest: Digest }[]
 }
 
-/** Stores a manifest and what it refers to, also over one in the trash; gives nothing new to one that is there as it is. */
+/** Stores a manifest and what it refers to; gives nothing new to one that is there as it is. One in the trash is pushed anew: its age begins. */
 export function* store(repositoryId: number, pushed: Pushed, at: number): Steps<void> {
   const { digest, mediaType, subject, content, references } = pushed
   const [changed] = yield sql(
     `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content, is_referring, doubted_at)
      values (?1, ?2, ?3, ?4, ?5, ?6, 1, ?5)
      on conflict (repository_id, digest) do update
-       set media_type = excluded.media_type, content = excluded.content, is_referring = 1, trashed_at = null, doubted_at = excluded.doubted_at
+       set media_type = excluded.media_type, content = excluded.content, is_referring = 1, trashed_at = null, doubted_at = excluded.doubted_at,
+         pushed_at = case when manifest.trashed_at is null then manifest.pushed_at else excluded.pushed_at end
      where manifest.trashed_at is not null or manifest.media_type <> excluded.media_type
        or manifest.content <> excluded.content or manifest.is_referring = 0
      returning id`,

@@ -69,11 +69,13 @@ function isRefused(result: unknown): result is Refused {
 
 function denied({ repository, from }: Change, { tag, digest, rule, isLock }: Refused & { outcome: 'protected' }) {
   const cause = isLock ? `is locked${rule && ` by ${rule}`}` : `is protected by the immutability rule ${rule}`
-  const [kept, advice] =
-    from === 'overwrite' ? [`stays at ${digest}`, 'push another tag'] : [`(${digest}) is not deleted`, 'leave it']
   const way = isLock ? `holdfast tag unlock ${repository}:${tag}` : 'have the rule changed'
+  const name = `tag ${tag} of ${repository}`
   return new OciError('DENIED', {
-    message: `tag ${tag} of ${repository} ${cause} and ${kept}: ${advice}, or ${way}`,
+    message:
+      from === 'overwrite'
+        ? `${name} ${cause} and stays at ${digest}: push another tag, or ${way}`
+        : `${name} (${digest}) ${cause} and is not deleted: leave it, or ${way}`,
     detail: { tag, digest, rule: isLock ? 'lock' : rule },
   })
 }
