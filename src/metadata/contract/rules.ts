@@ -5,7 +5,7 @@ import { byLabel } from '../rule-facts.ts'
 import { actor, pushOf, type Tools } from './tools.ts'
 
 /** Registers the tests of rules for tags: what keeps them, when they expire, and how they are retired. */
-export function testRules({ store, push, passSeconds, now, eventsOf, reopen }: Tools): void {
+export function testRules({ store, push, commitBlob, passSeconds, now, eventsOf, reopen }: Tools): void {
   const retention = { why: 'retention', by: 'rules' } as const
   const ms = () => now().getTime()
 
@@ -58,6 +58,26 @@ export function testRules({ store, push, passSeconds, now, eventsOf, reopen }: T
       assert.deepEqual([...(await store().rules.keptTags('kept/a', ['v1', 'dev'])).keys()], ['v1'])
       const { kept, tags } = await store().rules.retire('kept/a', [{ digest, tags: ['v1'] }], retention)
       assert.deepEqual([kept, tags], [['v1'], []])
+    })
+
+    it('keep what a tag needs as well: children of its index, and blobs', async () => {
+      const layer = await commitBlob('kept/b', 'layer')
+      const child = await push(
+        pushOf('kept/b', 'child', { references: [{ digest: layer, size: 5, kind: 'blob' as const }] }),
+      )
+      const references = [{ digest: child, size: 5, kind: 'child' as const }]
+      const index = await push(pushOf('kept/b', 'index', { tags: ['v1'], references }))
+      await lock('kept/b', 'v1')
+      await assert.rejects(store().manifests.delete('kept/b', child, actor), denied)
+      await assert.rejects(store().blobs.unlink('kept/b', layer, actor), denied)
+      await change({ table: 'tag_lock', remove: { repository: 'kept/b' } })
+      await setRules('kept/b', { delete: 'deny' })
+      await assert.rejects(store().manifests.delete('kept/b', child, actor), denied)
+      await assert.rejects(store().blobs.unlink('kept/b', layer, actor), denied)
+      await change({ table: 'rule_set', remove: { kind: 'immutability', scope: 'kept/b' } })
+      assert.deepEqual(await store().manifests.delete('kept/b', index, actor), ['v1'])
+      assert.deepEqual(await store().manifests.delete('kept/b', child, actor), [])
+      assert.equal(await store().blobs.unlink('kept/b', layer, actor), true)
     })
 
     it('are locks of single tags as well', async () => {

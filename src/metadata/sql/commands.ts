@@ -40,7 +40,7 @@ export interface Act {
  */
 export function createCommands(dialect: Dialect) {
   const { lock } = dialect
-  const { standing, refusal } = protection(dialect)
+  const { standing, refusal, refusalToDelete } = protection(dialect)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`
@@ -101,10 +101,13 @@ export function createCommands(dialect: Dialect) {
       return true
     },
 
-    *unlinkBlob(repository: string, digest: Digest, act: Act): Steps<boolean> {
+    *unlinkBlob(repository: string, digest: Digest, act: Act, held: Held): Steps<boolean | Refused> {
       yield* lock({ alone: [repository] })
-      const id = yield* repositoryId(repository)
-      if (id === undefined || !(yield* isLinked(id, digest))) return false
+      const known = yield* standing(repository)
+      if (known === undefined || !(yield* isLinked(known.id, digest))) return false
+      const { id } = known
+      const refused = yield* refusalToDelete(known, held, digest)
+      if (refused) return refused
       yield* record(act, [{ type: 'blob.deleted', repository, digest }])
       yield sql('delete from blob_link where repository_id = ?1 and digest = ?2', id, digest)
       yield* suspect(digest, act.at)
@@ -141,7 +144,7 @@ export function createCommands(dialect: Dialect) {
       // By the index alone: asked for an order SQLite would go through all tags of the repository.
       const found = yield sql('select name from tag where repository_id = ?1 and digest = ?2', id, digest)
       const tags = found.map(({ name }) => String(name)).toSorted()
-      const refused = yield* refusal(known, held, { tags })
+      const refused = yield* refusalToDelete(known, held, digest)
       if (refused) return refused
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
       for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })

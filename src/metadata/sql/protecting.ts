@@ -2,7 +2,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { ImmutabilityRule, Protects } from '../../rules/immutability.ts'
 import { accountVersion } from './account-commands.ts'
-import type { Held, Refused } from './protection.ts'
+import { type Held, type Refused, tagsNeeding } from './protection.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
 interface Deps {
@@ -11,7 +11,7 @@ interface Deps {
   rules: readonly ImmutabilityRule[]
 }
 
-/** Tags that are about to change: these, or all that point to the digest. */
+/** Tags that are about to change: these, or all that need the digest. */
 type Change = { repository: string; from: 'overwrite' | 'delete' } & ({ tags: string[] } | { digest: Digest })
 
 /** Rules change seldom: so often in a row only where something is wrong. */
@@ -40,7 +40,7 @@ export function createProtection({ read, rules }: Deps) {
     const { version, hasLocks, protects } = (known ??= await look())
     if (!protects) return { version, hasLocks, rules: {}, judged: undefined }
     const { repository, from } = change
-    const judged = 'tags' in change ? change.tags : await read(tagsOn(repository, change.digest))
+    const judged = 'tags' in change ? change.tags : await read(needing(repository, change.digest))
     const found = judged.flatMap((tag) => {
       const rule = protects(repository, tag, from)
       return rule === undefined ? [] : [[tag, rule] as const]
@@ -88,11 +88,7 @@ function* anyLock(): Steps<boolean> {
   return (yield sql('select 1 from tag_lock limit 1')).length > 0
 }
 
-function* tagsOn(repository: string, digest: Digest): Steps<string[]> {
-  const rows = yield sql(
-    `select tag.name from tag join repository on repository.id = repository_id
-     where repository.name = ?1 and digest = ?2`,
-    ...[repository, digest],
-  )
-  return rows.map(({ name }) => String(name))
+function* needing(repository: string, digest: Digest): Steps<string[]> {
+  const [row] = yield sql('select id from repository where name = ?1', repository)
+  return row ? yield* tagsNeeding(Number(row.id), digest) : []
 }

@@ -24,6 +24,22 @@ interface Standing {
   version: number
 }
 
+/** The tags that need something: those on it, and those on manifests that refer to it, or to such. */
+export function* tagsNeeding(repositoryId: number, digest: string): Steps<string[]> {
+  const on = yield sql('select name from tag where repository_id = ?1 and digest = ?2', repositoryId, digest)
+  const above = yield sql(
+    `with recursive holder (digest) as (
+       select reference.digest from reference where repository_id = ?1 and reference.digest = ?2
+       union
+       select parent.digest from holder
+       join reference on reference.repository_id = ?1 and reference.digest = holder.digest
+       join manifest as parent on parent.id = reference.manifest_id where parent.trashed_at is null)
+     select name from holder join tag on tag.repository_id = ?1 and tag.digest = holder.digest`,
+    ...[repositoryId, digest],
+  )
+  return [...new Set([...on, ...above].map(({ name }) => String(name)))]
+}
+
 /** What commands ask of rules and locks, in their own transaction. */
 export function protection({ textsOf }: Dialect) {
   /** The repository, and the version of the rules: one statement, so that who has no rules pays nothing for them. */
@@ -59,6 +75,12 @@ export function protection({ textsOf }: Dialect) {
     return undefined
   }
 
+  /** What keeps something from being deleted, because a tag that is kept needs it. */
+  function* refusalToDelete(repository: Standing, held: Held, digest: string): Steps<Refused | undefined> {
+    const isAny = held.judged !== undefined || held.hasLocks
+    return yield* refusal(repository, held, { tags: isAny ? yield* tagsNeeding(repository.id, digest) : [] })
+  }
+
   /** Those of the tags that are locked, with who did it. */
   function* locksOf(repository: string, tags: string[], kind: 'is_fixed' | 'is_kept'): Steps<Map<string, string>> {
     const rows = yield sql(
@@ -77,5 +99,5 @@ export function protection({ textsOf }: Dialect) {
     return new Set(tags.filter((tag) => held.rules[tag] === undefined && !locked?.has(tag)))
   }
 
-  return { standing, refusal, freeTags }
+  return { standing, refusal, refusalToDelete, freeTags }
 }

@@ -88,7 +88,10 @@ export function createSqlStore({
         throw Object.assign(new Error(message), { code: 'EAGAIN' })
       },
       mount: (blob, actor) => run('mountBlob', blob, { at: now(), actor }),
-      unlink: (repository, digest, actor) => run('unlinkBlob', repository, digest, { at: now(), actor }),
+      unlink: (repository, digest, actor) =>
+        protection.hold({ repository, digest, from: 'delete' }, (held) =>
+          run('unlinkBlob', repository, digest, { at: now(), actor }, held),
+        ),
     },
     manifests: {
       find: findManifest,
