@@ -6,12 +6,13 @@ import { createAuthorizer } from './authorizer.ts'
 import { createDirectory } from './directory.ts'
 import type { Ldap } from './ldap/index.ts'
 import { createRefusals } from './refusals.ts'
+import { createSessions } from './sessions/sessions.ts'
 import { createSignIn } from './sign-in.ts'
 
 /** How late a change by another process may be seen: with SQLite no later than a request takes that asks twice. */
 const lookMs = { sqlite: 0.2, postgres: 1000 }
 
-interface Deps extends Pick<Serving, 'access'> {
+interface Deps extends Pick<Serving, 'access' | 'baseOf'> {
   platform: Platform
   /** Whether there are people whom the database does not know. */
   hasOutside: boolean
@@ -22,7 +23,7 @@ interface Deps extends Pick<Serving, 'access'> {
 export type Engine = ReturnType<typeof createEngine>
 
 /** All that is needed once somebody signs in, or must. */
-export function createEngine({ platform, access, hasOutside, changed }: Deps) {
+export function createEngine({ platform, access, baseOf, hasOutside, changed }: Deps) {
   const { configuration, metadata, accounts: facts, vault, log, clock } = platform
   const isShared = configuration.databaseUrl !== undefined
   const directory = createDirectory({ facts, clock, hasOutside, lookMs: isShared ? lookMs.postgres : lookMs.sqlite })
@@ -30,6 +31,8 @@ export function createEngine({ platform, access, hasOutside, changed }: Deps) {
   let ldap: Promise<Ldap> | undefined
   const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap: configuration.ldap && loadLdap })
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
+  const standing = signIn.authenticator.standing!
+  const sessions = createSessions({ vault, clock, audit, baseOf, standing })
   const refusals = createRefusals({ facts, audit, judge, log, clock })
 
   /** Once: what is wrong with its configuration is told at the start. */
@@ -58,9 +61,10 @@ export function createEngine({ platform, access, hasOutside, changed }: Deps) {
       if (configuration.ldap) await loadLdap()
     },
     passwords: signIn.passwords,
+    sessions,
     async operations(): Promise<Operation[]> {
       const { operations } = await import('./operations/index.ts')
-      const deps = { facts, vault, metadata, clock, directory, audit, refusals, signIn, judge, access }
+      const deps = { facts, vault, metadata, clock, directory, audit, refusals, signIn, sessions, judge, access }
       return operations({ ...deps, changed: allChanged })
     },
     async stop(): Promise<void> {

@@ -4,13 +4,14 @@ import { tellingRefusals } from './wrap.ts'
 
 /** How late a first account that another process made is seen. */
 const lookMs = 1000
-const dayInSeconds = 24 * 60 * 60
+const hourInSeconds = 60 * 60
+const dayInSeconds = 24 * hourInSeconds
 
 /**
  * Users, organizations, robots and access tokens, and the one authorizer. While there is no account and nothing is configured,
  * everyone may do everything, as with registry:2: then no request is asked anything, and nothing of it is in memory.
  */
-export function accounts(platform: Platform, { access, siblings }: Serving): Feature {
+export function accounts(platform: Platform, { access, baseOf, siblings }: Serving): Feature {
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
   /** Whether people sign in that have no account yet. */
@@ -22,7 +23,7 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
   function load(): Promise<Engine> {
     const hasOutside = auth?.kind === 'htpasswd' || auth?.kind === 'silly'
     return (engine ??= import('./engine.ts').then(({ createEngine }) =>
-      createEngine({ platform, access, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
+      createEngine({ platform, access, baseOf, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
     ))
   }
 
@@ -55,7 +56,9 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
         everySeconds: dayInSeconds,
         run: async () => void (await facts.audit.deleteBefore(clock.now().getTime() - configuration.audit.keepMs)),
       },
+      { name: 'sessions', everySeconds: hourInSeconds, run: vault.sweep },
     ],
+    session: async (request) => (await load()).sessions.identify(request),
     api: async () => (await load()).operations(),
     async start() {
       if (admin ?? configuration.access) {

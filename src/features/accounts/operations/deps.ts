@@ -10,6 +10,7 @@ import type { Audit } from '../audit.ts'
 import type { createAuthorizer } from '../authorizer.ts'
 import type { Directory } from '../directory.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
 
 /** What the operations work with. */
@@ -22,6 +23,7 @@ export interface Deps {
   audit: Audit
   refusals: Refusals
   signIn: SignIn
+  sessions: Sessions
   judge: ReturnType<typeof createAuthorizer>['judge']
   access(): AccessControl | undefined
   /** To be told after each change. */

@@ -7,6 +7,7 @@ import { refusalOperations } from './refusals.ts'
 import { repositoryOperations } from './repositories.ts'
 import { robotOperations } from './robots.ts'
 import { sessionOperations } from './session.ts'
+import { browserOperations } from './sessions.ts'
 import { tokenOperations } from './tokens.ts'
 import { userOperations } from './users.ts'
 
@@ -14,6 +15,7 @@ import { userOperations } from './users.ts'
 export function operations(deps: Deps): Operation[] {
   return [
     ...sessionOperations(deps),
+    ...browserOperations(deps),
     ...tokenOperations(deps),
     ...userOperations(deps),
     ...organizationOperations(deps),
