@@ -50,6 +50,7 @@ export interface Configuration {
   /** How long what was deleted can be restored. */
   trash: { keepMs: number }
   ldap: LdapConfiguration | undefined
+  openid: OpenIdConfiguration | undefined
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -253,6 +254,20 @@ export interface LdapConfiguration {
   timeoutMs: number
 }
 
+/** A provider of OpenID Connect whose users sign in here. */
+export interface OpenIdConfiguration {
+  issuer: string
+  clientId: string
+  /** Undefined: a public client, by PKCE alone. */
+  clientSecret: { text: string } | { file: string } | undefined
+  scopes: string[]
+  /** The claim that names the account, and the one that lists groups. */
+  usernameClaim: string
+  groupsClaim: string
+  /** As with LDAP. */
+  groups: LdapConfiguration['groups']
+}
+
 /** Undefined: any number. */
 export interface RateLimitsConfiguration {
   pulls: { anonymous: number | undefined; signedIn: number | undefined; windowMs: number; exempt: string[] }
@@ -330,6 +345,7 @@ export function defaultConfiguration(): Configuration {
     collection: { enabled: true, graceMs: 24 * hour, fusePercent: 50, untagged: false, keepPulledMs: 30 * 24 * hour },
     trash: { keepMs: 7 * 24 * hour },
     ldap: undefined,
+    openid: undefined,
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

@@ -5,6 +5,7 @@ import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
 import { buildAuth, buildLdap, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
+import { buildOpenId } from './openid.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
 import { type Build, createBuild, withoutGaps, withoutUndefined } from './tools.ts'
@@ -60,6 +61,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     },
     trash: { keepMs: holdfast.trash.keep },
     ldap: buildLdap(build),
+    openid: buildOpenId(build),
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,

@@ -5,6 +5,8 @@ import { createAudit } from './audit.ts'
 import { createAuthorizer } from './authorizer.ts'
 import { createDirectory } from './directory.ts'
 import type { Ldap } from './ldap/index.ts'
+import type { OpenId } from './openid/index.ts'
+import type { Pages } from './pages/index.ts'
 import { createRefusals } from './refusals.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSignIn } from './sign-in.ts'
@@ -29,6 +31,7 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
   const directory = createDirectory({ facts, clock, hasOutside, lookMs: isShared ? lookMs.postgres : lookMs.sqlite })
   const audit = createAudit({ facts, log, clock })
   let ldap: Promise<Ldap> | undefined
+  let openid: Promise<OpenId> | undefined
   const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap: configuration.ldap && loadLdap })
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
   const standing = signIn.authenticator.standing!
@@ -42,9 +45,20 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
     ))
   }
 
+  function loadOpenId(): Promise<OpenId> {
+    const { outgoing } = configuration
+    const { throttle } = signIn
+    const parts = { facts, vault, audit, throttle, log, clock, baseOf, changed: () => allChanged() }
+    return (openid ??= import('./openid/index.ts').then(({ createOpenId }) =>
+      createOpenId({ configuration: configuration.openid!, allow: outgoing.allow, ...parts }),
+    ))
+  }
+
   async function mode(): Promise<Mode> {
     if (configuration.access) return configuration.access
-    return configuration.auth || configuration.ldap || (await directory.isAnybodyThere()) ? 'closed' : 'open'
+    return configuration.auth || configuration.ldap || configuration.openid || (await directory.isAnybodyThere())
+      ? 'closed'
+      : 'open'
   }
 
   async function allChanged(): Promise<void> {
@@ -59,9 +73,16 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
     /** @throws Error about what cannot be used of the configuration */
     async start(): Promise<void> {
       if (configuration.ldap) await loadLdap()
+      if (configuration.openid) await loadOpenId()
     },
     passwords: signIn.passwords,
     sessions,
+    async pages(): Promise<Pages> {
+      const { problemPage, signInPages } = await import('./pages/sign-in.ts')
+      const prefix = configuration.http.prefix.slice(0, -1)
+      const provider = configuration.openid && loadOpenId
+      return { ...signInPages({ sessions, signIn, openid: provider, prefix, baseOf }), problemPage }
+    },
     async operations(): Promise<Operation[]> {
       const { operations } = await import('./operations/index.ts')
       const deps = { facts, vault, metadata, clock, directory, audit, refusals, signIn, sessions, judge, access }

@@ -1,5 +1,6 @@
 import type { Feature, Platform, Serving } from '../feature.ts'
 import type { Engine } from './engine.ts'
+import { type Pages, pageRoutes } from './pages/index.ts'
 import { tellingRefusals } from './wrap.ts'
 
 /** How late a first account that another process made is seen. */
@@ -15,8 +16,9 @@ export function accounts(platform: Platform, { access, baseOf, siblings }: Servi
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
   /** Whether people sign in that have no account yet. */
-  const knowsOthers = auth !== undefined || configuration.ldap !== undefined
+  const knowsOthers = [auth, configuration.ldap, configuration.openid].some((one) => one !== undefined)
   let engine: Promise<Engine> | undefined
+  let pages: Promise<Pages> | undefined
   let isOpen = false
   let lookedAt = 0
 
@@ -37,6 +39,7 @@ export function accounts(platform: Platform, { access, baseOf, siblings }: Servi
 
   return {
     name: 'accounts',
+    routes: pageRoutes(async () => (pages ??= (await load()).pages())),
     wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
