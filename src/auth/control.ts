@@ -2,7 +2,16 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { OciError } from '../oci/errors.ts'
 import { isEmptyBasic, readBearer } from './basic.ts'
 import { covers } from './grants.ts'
-import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenProblem, Verdict } from './types.ts'
+import type {
+  Access,
+  Authenticator,
+  Authorizer,
+  Challenger,
+  Principal,
+  Redeemed,
+  TokenProblem,
+  Verdict,
+} from './types.ts'
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
@@ -117,6 +126,14 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     async standing(principal: Principal): Promise<string | undefined> {
       const all = await Promise.all(authenticators.map((one) => one.standing?.(principal)))
       return all.some((text) => text !== undefined) ? JSON.stringify(all) : undefined
+    },
+    /** What became of a device that waits to be signed in. */
+    async redeem(code: string): Promise<Redeemed> {
+      for (const { redeem } of authenticators) {
+        const found = await redeem?.(code)
+        if (found) return found
+      }
+      return { error: 'invalid_grant' }
     },
     /** Whom another issuer's token stands for, which is then used up. @throws OciError UNAUTHORIZED */
     async exchange(token: string, address: string): Promise<Principal> {

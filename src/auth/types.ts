@@ -49,7 +49,14 @@ export interface Authenticator {
    * @throws OciError UNAUTHORIZED
    */
   exchange?(token: string, address: string): Promise<Principal | undefined>
+  /** What became of a device that waits to be signed in; undefined when it is none of its own. */
+  redeem?(code: string): Promise<Redeemed | undefined>
 }
+
+/** What a device's code has come to (RFC 8628 3.5): an access token, or the error to tell. */
+export type Redeemed =
+  | { token: string }
+  | { error: 'authorization_pending' | 'slow_down' | 'access_denied' | 'invalid_grant' }
 
 /** `hidden`: refused to who may not even know that it exists. */
 export type Verdict = 'allowed' | 'denied' | 'hidden'

@@ -4,6 +4,7 @@ import type { Platform, Serving } from '../feature.ts'
 import { createAudit } from './audit.ts'
 import { createAuthorizer } from './authorizer.ts'
 import { createDirectory } from './directory.ts'
+import type { Devices } from './device/device.ts'
 import type { Ldap } from './ldap/index.ts'
 import type { OpenId } from './openid/index.ts'
 import type { Pages } from './pages/index.ts'
@@ -32,6 +33,7 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
   const audit = createAudit({ facts, log, clock })
   let ldap: Promise<Ldap> | undefined
   let openid: Promise<OpenId> | undefined
+  let devices: Promise<Devices> | undefined
   const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap: configuration.ldap && loadLdap })
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
   const standing = signIn.authenticator.standing!
@@ -51,6 +53,19 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
     const parts = { facts, vault, audit, throttle, log, clock, baseOf, changed: () => allChanged() }
     return (openid ??= import('./openid/index.ts').then(({ createOpenId }) =>
       createOpenId({ configuration: configuration.openid!, allow: outgoing.allow, ...parts }),
+    ))
+  }
+
+  function loadDevices(): Promise<Devices> {
+    const { throttle } = signIn
+    return (devices ??= import('./device/device.ts').then(({ createDevices }) =>
+      createDevices({
+        ...{ facts, vault, audit, throttle, clock, standing },
+        async makeToken(account, device) {
+          const { makeDeviceToken } = await import('./device/token.ts')
+          return makeDeviceToken({ facts, clock, changed: allChanged }, account, device)
+        },
+      }),
     ))
   }
 
@@ -76,12 +91,21 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
       if (configuration.openid) await loadOpenId()
     },
     passwords: signIn.passwords,
+    devices: loadDevices,
     sessions,
     async pages(): Promise<Pages> {
       const { problemPage, signInPages } = await import('./pages/sign-in.ts')
+      const { devicePages } = await import('./pages/device.ts')
+      const { deviceEndpoint } = await import('./device/endpoint.ts')
       const prefix = configuration.http.prefix.slice(0, -1)
       const provider = configuration.openid && loadOpenId
-      return { ...signInPages({ sessions, signIn, openid: provider, prefix, baseOf }), problemPage }
+      const found = await loadDevices()
+      const isAnybodyThere = async () => (await mode()) !== 'open' || directory.isAnybodyThere()
+      return {
+        ...signInPages({ sessions, signIn, openid: provider, prefix, baseOf }),
+        ...devicePages({ sessions, devices: found, prefix }),
+        ...{ problemPage, endpoint: deviceEndpoint({ devices: found, access, baseOf, isAnybodyThere }) },
+      }
     },
     async operations(): Promise<Operation[]> {
       const { operations } = await import('./operations/index.ts')

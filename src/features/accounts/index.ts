@@ -39,12 +39,13 @@ export function accounts(platform: Platform, { access, baseOf, siblings }: Servi
 
   return {
     name: 'accounts',
-    routes: pageRoutes(async () => (pages ??= (await load()).pages())),
+    routes: pageRoutes(async () => (pages ??= (await load()).pages()), configuration.tokens !== undefined),
     wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
         authenticate: async (headers, address) => (await load()).authenticator.authenticate(headers, address),
         standing: async (principal) => (await load()).authenticator.standing?.(principal),
+        redeem: async (code) => (await (await load()).devices()).redeem(code),
       },
     ],
     authorizer: {

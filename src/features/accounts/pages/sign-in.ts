@@ -1,14 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { readBody } from '../../../http/body.ts'
 import type { HttpReply, HttpRequest } from '../../../http/types.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { OpenId } from '../openid/index.ts'
 import { expectOwnPage, localPath } from '../sessions/origin.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
+import { readForm } from './form.ts'
 import { goTo, html, page } from './html.ts'
-
-const maxForm = 16 << 10
 
 interface Deps {
   sessions: Sessions
@@ -21,13 +19,6 @@ interface Deps {
 }
 
 type Request = HttpRequest<unknown>
-
-/** A form that a page of ours sent. @throws OciError REQUEST_INVALID */
-async function readForm(request: Request): Promise<URLSearchParams> {
-  if (!request.headers['content-type']?.startsWith('application/x-www-form-urlencoded'))
-    throw new OciError('REQUEST_INVALID', { message: 'expected a form', status: 415 })
-  return new URLSearchParams((await readBody(request, maxForm)).toString())
-}
 
 /** The pages on which people sign in and out, and those between here and a provider. */
 export function signInPages({ sessions, signIn, openid, prefix, baseOf }: Deps) {
