@@ -38,9 +38,13 @@ interface Deps {
 /** Who calls, and may they: asked of every request before its handler. */
 export function createAccessControl({ authenticators, authorizer, challenger }: Deps) {
   /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when nobody takes them */
-  async function identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
+  async function identify(
+    headers: IncomingHttpHeaders,
+    address: string,
+    message?: IncomingMessage,
+  ): Promise<Principal | undefined> {
     for (const { authenticate } of authenticators) {
-      const found = authenticate(headers, address)
+      const found = authenticate(headers, address, message)
       const principal = found instanceof Promise ? await found : found
       if (principal) return principal
     }
@@ -60,7 +64,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
     const hasToken = () => readBearer(message.headers.authorization) !== undefined
     try {
-      request.principal = (await identify(message.headers, request.principal.address)) ?? request.principal
+      request.principal = (await identify(message.headers, request.principal.address, message)) ?? request.principal
     } catch (error) {
       if (!(error instanceof OciError) || error.code !== 'UNAUTHORIZED') throw error
       throw unauthorized(message, needed, hasToken() ? 'invalid_token' : undefined, error)

@@ -51,6 +51,7 @@ export interface Configuration {
   trash: { keepMs: number }
   ldap: LdapConfiguration | undefined
   openid: OpenIdConfiguration | undefined
+  clientCertificates: ClientCertificateRule[]
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -268,6 +269,16 @@ export interface OpenIdConfiguration {
   groups: LdapConfiguration['groups']
 }
 
+/** Whom a client's certificate stands for. */
+export interface ClientCertificateRule {
+  /** Which of its names is looked at. */
+  field: 'commonname' | 'dns' | 'uri' | 'email'
+  /** With one `*` at most. */
+  pattern: string
+  /** A user or robot; `*` is what that of the pattern stood for. */
+  account: string
+}
+
 /** Undefined: any number. */
 export interface RateLimitsConfiguration {
   pulls: { anonymous: number | undefined; signedIn: number | undefined; windowMs: number; exempt: string[] }
@@ -346,6 +357,7 @@ export function defaultConfiguration(): Configuration {
     trash: { keepMs: 7 * 24 * hour },
     ldap: undefined,
     openid: undefined,
+    clientCertificates: [],
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

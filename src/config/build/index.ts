@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
+import { buildClientCertificates } from './client-certificates.ts'
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
@@ -62,6 +63,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     trash: { keepMs: holdfast.trash.keep },
     ldap: buildLdap(build),
     openid: buildOpenId(build),
+    clientCertificates: buildClientCertificates(build),
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,

@@ -14,7 +14,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
-import { ldap, openid, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
+import { clientCertificates, ldap, openid, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
 
@@ -170,6 +170,7 @@ const holdfast = section(
     workloadidentity: workloadIdentity,
     ldap,
     openid,
+    clientcertificates: clientCertificates,
     ratelimits: rateLimits,
     outgoing,
     notifications: section(

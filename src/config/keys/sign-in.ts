@@ -111,6 +111,22 @@ export const openid = section(
   { strict: true },
 )
 
+/** `holdfast.clientcertificates` */
+export const clientCertificates = list(
+  'Whom certificates stand for that clients show, signed by one of `http.tls.clientcas`; the first rule that fits.',
+  section(
+    'One name of the certificate, and the account. `*`, once, stands for letters, digits, `.`, `_` and `-`.',
+    {
+      commonname: key(textKind, 'The common name (CN) of its subject.'),
+      dns: key(textKind, 'A DNS name, in small letters.'),
+      uri: key(textKind, 'A URI, such as a SPIFFE id.'),
+      email: key(textKind, 'An address of e-mail, in small letters.'),
+      account: key(textKind, 'The user or robot; `*` is what that of the name stood for.'),
+    },
+    { strict: true },
+  ),
+)
+
 /** `holdfast.outgoing` */
 export const outgoing = section(
   'Whom the registry itself may ask.',

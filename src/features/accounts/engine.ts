@@ -1,8 +1,11 @@
 import type { Operation } from '../../api/operation.ts'
+import { isEmptyBasic } from '../../auth/basic.ts'
+import type { Authenticator } from '../../auth/types.ts'
 import type { Mode } from '../../identity/decide.ts'
 import type { Platform, Serving } from '../feature.ts'
 import { createAudit } from './audit.ts'
 import { createAuthorizer } from './authorizer.ts'
+import { createCertificates } from './certificates.ts'
 import { createDirectory } from './directory.ts'
 import type { Devices } from './device/device.ts'
 import type { Ldap } from './ldap/index.ts'
@@ -38,6 +41,8 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
   const standing = signIn.authenticator.standing!
   const sessions = createSessions({ vault, clock, audit, baseOf, standing })
+  const rules = configuration.clientCertificates
+  const byCertificate = rules.length > 0 ? createCertificates({ rules, directory, audit, clock }) : undefined
   const refusals = createRefusals({ facts, audit, judge, log, clock })
 
   /** Once: what is wrong with its configuration is told at the start. */
@@ -82,7 +87,7 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
   }
 
   return {
-    authenticator: signIn.authenticator,
+    authenticator: byCertificate ? withCertificates(signIn.authenticator, byCertificate) : signIn.authenticator,
     authorizer,
     noteRefusal: refusals.note,
     /** @throws Error about what cannot be used of the configuration */
@@ -116,6 +121,18 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
       await signIn.flush()
       await refusals.flush()
       await audit.flush()
+    },
+  }
+}
+
+/** Credentials come first; who sends none is who their certificate says. */
+function withCertificates(others: Authenticator, byCertificate: ReturnType<typeof createCertificates>): Authenticator {
+  return {
+    ...others,
+    async authenticate(headers, address, message) {
+      const { authorization } = headers
+      if (authorization !== undefined && !isEmptyBasic(authorization)) return others.authenticate(headers, address)
+      return message && byCertificate(message, address)
     },
   }
 }

@@ -43,7 +43,7 @@ export function accounts(platform: Platform, { access, baseOf, siblings }: Servi
     wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
-        authenticate: async (headers, address) => (await load()).authenticator.authenticate(headers, address),
+        authenticate: async (...asked) => (await load()).authenticator.authenticate(...asked),
         standing: async (principal) => (await load()).authenticator.standing?.(principal),
         redeem: async (code) => (await (await load()).devices()).redeem(code),
       },
