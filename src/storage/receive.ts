@@ -47,6 +47,7 @@ export function createReceiver(): Receive {
         ended = true
       }
       function onData(chunk: Buffer): void {
+        planNothing(source)
         try {
           onChunk(chunk)
         } catch (error) {
@@ -102,6 +103,14 @@ export function createReceiver(): Receive {
       })
     })
   }
+}
+
+/**
+ * After each chunk a stream plans to read more in the next tick, for those who wait for a full buffer. Ours flows, so that is
+ * nothing but a twentieth of the work of an upload; a stream that believes to have planned already does not.
+ */
+function planNothing(source: Readable & { _readableState?: { readingMore: boolean } }): void {
+  if (source._readableState) source._readableState.readingMore = true
 }
 
 /**
