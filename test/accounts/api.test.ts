@@ -196,6 +196,9 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'PUT /repos/{repository}/-/tags/{tag}': { ann: 422, carl: 404 },
   // There is none: they came with a password.
   'POST /session': { ann: 422, carl: 422 },
+  'POST /session/passkey': { ann: 422, carl: 422 },
+  'POST /session/passkey/begin': { ann: 200, carl: 200 },
+  'POST /me/passkeys': { ann: 422, carl: 422 },
   'GET /session': { ann: 401, carl: 401 },
   'DELETE /session': { ann: 401, carl: 401 },
   'GET /repos/{repository}/-/trash': { ann: 200, carl: 404 },
@@ -223,7 +226,8 @@ it('asks in every operation whether the caller may', async () => {
       const body = method === 'get' || method === 'delete' ? undefined : { unexpected: true }
       const statusOf = async (as: string) =>
         (await api(`${method.toUpperCase()} ${filled}`, { as, ...(body && { body }) })).status
-      const isForAll = ['GET /openapi.json', 'GET /', 'POST /setup', 'POST /session'].includes(request)
+      const isForAll =
+        ['GET /openapi.json', 'GET /', 'POST /setup'].includes(request) || request.startsWith('POST /session')
       if (!isForAll) assert.equal(await statusOf(''), 401, request)
       // Of others' organizations and of the registry a stranger changes nothing: 403 before a word of the body is looked at.
       const wanted = expected[request] ?? (/\{org\}|\{repository\}/.test(path) ? undefined : none)

@@ -11,6 +11,7 @@ import type { Devices } from './device/device.ts'
 import type { Ldap } from './ldap/index.ts'
 import type { OpenId } from './openid/index.ts'
 import type { Pages } from './pages/index.ts'
+import type { Passkeys } from './passkeys/passkeys.ts'
 import { createRefusals } from './refusals.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSignIn } from './sign-in.ts'
@@ -37,6 +38,7 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
   let ldap: Promise<Ldap> | undefined
   let openid: Promise<OpenId> | undefined
   let devices: Promise<Devices> | undefined
+  let passkeys: Promise<Passkeys> | undefined
   const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap: configuration.ldap && loadLdap })
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
   const standing = signIn.authenticator.standing!
@@ -72,6 +74,11 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
         },
       }),
     ))
+  }
+
+  function loadPasskeys(): Promise<Passkeys> {
+    const parts = { facts, vault, audit, throttle: signIn.throttle, log, clock, baseOf }
+    return (passkeys ??= import('./passkeys/passkeys.ts').then(({ createPasskeys }) => createPasskeys(parts)))
   }
 
   async function mode(): Promise<Mode> {
@@ -114,7 +121,20 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
     },
     async operations(): Promise<Operation[]> {
       const { operations } = await import('./operations/index.ts')
-      const deps = { facts, vault, metadata, clock, directory, audit, refusals, signIn, sessions, judge, access }
+      const deps = {
+        facts,
+        vault,
+        metadata,
+        clock,
+        directory,
+        audit,
+        refusals,
+        signIn,
+        sessions,
+        passkeys: loadPasskeys,
+        judge,
+        access,
+      }
       return operations({ ...deps, changed: allChanged })
     },
     async stop(): Promise<void> {

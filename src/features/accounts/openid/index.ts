@@ -124,7 +124,7 @@ export async function createOpenId(deps: Deps) {
           name = await redeem(request, attempt)
           return true
         }
-        const isGood = await throttle.attempt('openid', address, () =>
+        const isGood = await throttle.attempt(`openid ${attempt.state}`, address, () =>
           check().catch((error: unknown) => {
             if (!(error instanceof Refused)) throw error
             refused = error

@@ -10,6 +10,7 @@ import type { Audit } from '../audit.ts'
 import type { createAuthorizer } from '../authorizer.ts'
 import type { Directory } from '../directory.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Passkeys } from '../passkeys/passkeys.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
 
@@ -24,6 +25,7 @@ export interface Deps {
   refusals: Refusals
   signIn: SignIn
   sessions: Sessions
+  passkeys(): Promise<Passkeys>
   judge: ReturnType<typeof createAuthorizer>['judge']
   access(): AccessControl | undefined
   /** To be told after each change. */

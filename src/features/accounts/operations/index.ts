@@ -2,6 +2,7 @@ import type { Operation } from '../../../api/operation.ts'
 import { auditOperations } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { organizationOperations } from './organizations.ts'
+import { passkeyOperations } from './passkeys.ts'
 import { policyOperations } from './policies.ts'
 import { refusalOperations } from './refusals.ts'
 import { repositoryOperations } from './repositories.ts'
@@ -16,6 +17,7 @@ export function operations(deps: Deps): Operation[] {
   return [
     ...sessionOperations(deps),
     ...browserOperations(deps),
+    ...passkeyOperations(deps),
     ...tokenOperations(deps),
     ...userOperations(deps),
     ...organizationOperations(deps),
