@@ -317,7 +317,10 @@ describe('an issuer that lies', async () => {
     const named = await signIn()
     assert.equal(named.reply.status, 403)
     assert.ok(!named.page.includes('<script'))
-    assert.match(named.reply.headers.get('content-security-policy')!, /default-src 'none'.*frame-ancestors 'none'/)
+    const policy = named.reply.headers.get('content-security-policy')!
+    assert.match(policy, /default-src 'none'.*frame-ancestors 'none'/)
+    const style = /<style>([^]*)<\/style>/.exec(named.page)![1]!
+    assert.ok(policy.includes(createHash('sha256').update(style).digest('base64')))
     const open = await (await fetch(`${here.url}/sign-in?return=${encodeURIComponent('/"><script>')}`)).text()
     assert.ok(!open.includes('<script'))
     assert.match(open, /Sign in with single sign-on/)

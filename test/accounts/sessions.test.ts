@@ -218,6 +218,9 @@ describe('a change by a session', () => {
     assert.equal((await ask({ Origin: 'https://evil.example' })).status, 403)
     assert.equal((await ask({ 'Sec-Fetch-Site': 'cross-site' })).status, 403)
     assert.equal((await ask({})).status, 201)
+    const { secret } = await here.must('POST /tokens', { as: here.user('ann'), body: { name: 'y' } })
+    const bearer = { Origin: 'https://app.example', Authorization: `Bearer ${secret}` }
+    assert.equal((await ask(bearer)).status, 201) // no page can have it sent by a visitor
   })
 
   it('cannot be a sign-in of somebody else (login CSRF)', async () => {

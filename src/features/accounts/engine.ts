@@ -135,7 +135,7 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
         judge,
         access,
       }
-      return operations({ ...deps, changed: allChanged })
+      return operations({ ...deps, hasOpenId: configuration.openid !== undefined, changed: allChanged })
     },
     async stop(): Promise<void> {
       await signIn.flush()

@@ -26,6 +26,8 @@ export interface Deps {
   signIn: SignIn
   sessions: Sessions
   passkeys(): Promise<Passkeys>
+  /** Whether `/oidc/login` leads anywhere. */
+  hasOpenId: boolean
   judge: ReturnType<typeof createAuthorizer>['judge']
   access(): AccessControl | undefined
   /** To be told after each change. */

@@ -30,6 +30,9 @@ input { display: block; width: 100%; box-sizing: border-box; padding: .4rem; fon
 button { padding: .4rem 1rem; font: inherit; margin: .5rem .5rem .5rem 0 } code { font-size: 1.2em }
 [role=alert] { border-left: .25rem solid #c33; padding-left: .75rem }`
 
+// As a whole: the policy names the hash of exactly what stands in it.
+const styled = { html: `<style>${style}</style>` }
+
 // Nothing is loaded, nothing runs, no other site shows it in a frame. `same-origin`: without a referrer forms would have no Origin.
 const headers = {
   'Content-Type': 'text/html; charset=utf-8',
@@ -48,9 +51,7 @@ export function page(status: number, title: string, content: Html, more: Record<
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width" />
         <title>${title} – Holdfast</title>
-        <style>
-          ${{ html: style }}
-        </style>
+        ${styled}
       </head>
       <body>
         <main>

@@ -28,7 +28,10 @@ export function expectSafe(message: IncomingMessage, baseOf: BaseOf): boolean {
   const { protocol, hostname } = URL.canParse(base) ? new URL(base) : { protocol: '', hostname: '' }
   if (protocol === 'https:') return true
   if (protocol === 'http:' && isLoopback(hostname)) return false
-  throw new OciError('DENIED', { message: 'a browser signs in over TLS only: use https://, or this machine itself' })
+  throw new OciError('DENIED', {
+    message:
+      'a browser signs in over TLS only: use https://; behind a proxy http.host or holdfast.http.trustedproxies tell of it',
+  })
 }
 
 const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)

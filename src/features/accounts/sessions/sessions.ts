@@ -1,5 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { readBearer } from '../../../auth/basic.ts'
 import type { Authenticator, Principal } from '../../../auth/types.ts'
 import type { Vault } from '../../../auth/vault.ts'
 import { OciError } from '../../../oci/errors.ts'
@@ -138,7 +139,8 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
     async identify(browser: Browser): Promise<User | undefined> {
       const { message } = browser
       const { method, headers } = message
-      expectOwnPage(message, baseOf)
+      // No page of another site can make a browser send a bearer token.
+      if (readBearer(headers.authorization) === undefined) expectOwnPage(message, baseOf)
       if (headers.authorization !== undefined) return undefined
       const session = await find(browser)
       if (session && method !== 'GET' && method !== 'HEAD') expectToken(session, headers['x-csrf-token'])
