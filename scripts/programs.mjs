@@ -63,7 +63,11 @@ const goPrograms = [
 ]
 
 // Programs that npm has, each in a folder of its own: with hundreds of packages none belongs to ours.
-const npmPrograms = [{ name: 'azurite-blob', module: 'azurite', version: '3.36.0' }]
+// One without a name is a library that a test loads from there.
+const npmPrograms = [
+  { name: 'azurite-blob', module: 'azurite', version: '3.36.0' },
+  { module: 'oidc-provider', version: '9.13.3' },
+]
 
 /** Installs what is missing and can be installed; gives the PATH under which all of it is found. */
 export async function installPrograms() {
@@ -82,7 +86,8 @@ export async function installPrograms() {
     else say(`without ${program.name}: there is no Go to build it with; its tests are skipped`)
   }
   for (const program of npmPrograms)
-    if (!isIn(path, program.name)) await installNpmProgram(program, npmFolderOf(program))
+    if (program.name ? !isIn(path, program.name) : !existsSync(npmFolderOf(program)))
+      await installNpmProgram(program, npmFolderOf(program))
   return path
 }
 
@@ -93,7 +98,8 @@ async function installNpmProgram({ name, module, version }, target) {
   writeFileSync(join(started, 'package.json'), '{"private":true}')
   const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${module}@${version}`]
   const problem = await run('npm', args, { cwd: started, minutes: 5 })
-  if (!problem && existsSync(join(started, 'node_modules/.bin', name))) return renameSync(started, target)
+  if (!problem && existsSync(join(started, 'node_modules', name ? `.bin/${name}` : module)))
+    return renameSync(started, target)
   rmSync(started, { recursive: true, force: true })
   say(`cannot install ${module} ${version}: ${problem}; its tests are skipped`)
 }

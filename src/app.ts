@@ -185,6 +185,7 @@ function createSurface({ options, registry, features, access, vault, isFirst }: 
   ) // balancers probe it
   const api = apiRoute({
     load: async () => (await Promise.all(features.map((feature) => feature.api?.() ?? []))).flat(),
+    session: features.find((feature) => feature.session)?.session,
     access: () => access,
     vault,
     clock,

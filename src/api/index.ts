@@ -1,4 +1,5 @@
 import { requestIdOf } from '../auth/request-id.ts'
+import type { Principal } from '../auth/types.ts'
 import type { HttpRequest, HttpReply, Route } from '../http/types.ts'
 import type { OciError } from '../oci/errors.ts'
 import type { ApiOptions } from './dispatch.ts'
@@ -6,13 +7,15 @@ import type { ApiOptions } from './dispatch.ts'
 export interface LazyApiOptions extends Omit<ApiOptions, 'operations'> {
   /** Loads the operations; asked with the first request. */
   load(): Promise<ApiOptions['operations']>
+  /** Whose session a browser's request is of. @throws OciError DENIED where a page of another site had it sent */
+  session: ((request: HttpRequest<unknown>) => Promise<Principal | undefined>) | undefined
 }
 
 /**
- * The route of the management API: everything below `/api/v1`. It is loaded with the first request. Cookies are no credentials
- * here, so no page of another site can make a browser act for its user.
+ * The route of the management API: everything below `/api/v1`. It is loaded with the first request. Who sends no `Authorization`
+ * is whose session the request is of, and nobody else.
  */
-export function apiRoute({ load, ...options }: LazyApiOptions): Route {
+export function apiRoute({ load, session, ...options }: LazyApiOptions): Route {
   let handle: Promise<(request: HttpRequest<unknown>) => Promise<HttpReply>> | undefined
 
   async function start() {
@@ -24,7 +27,12 @@ export function apiRoute({ load, ...options }: LazyApiOptions): Route {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     pattern: '/api/v1/:rest+',
     access: () => [], // each operation says what it needs; `dispatch.ts` asks
-    handle: async (request) => (await (handle ??= start()))(request),
+    async handle(request) {
+      const found = await session?.(request)
+      if (request.headers.authorization === undefined)
+        request.principal = found ?? { kind: 'anonymous', address: request.principal.address }
+      return (await (handle ??= start()))(request)
+    },
     async refuse(error: OciError, request) {
       const { problemOf, problemReply } = await import('./problem.ts')
       return problemReply(problemOf(error), requestIdOf(request.headers))

@@ -2,7 +2,16 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { OciError } from '../oci/errors.ts'
 import { isEmptyBasic, readBearer } from './basic.ts'
 import { covers } from './grants.ts'
-import type { Access, Authenticator, Authorizer, Challenger, Principal, TokenProblem, Verdict } from './types.ts'
+import type {
+  Access,
+  Authenticator,
+  Authorizer,
+  Challenger,
+  Principal,
+  Redeemed,
+  TokenProblem,
+  Verdict,
+} from './types.ts'
 
 export type AccessControl = ReturnType<typeof createAccessControl>
 
@@ -29,9 +38,13 @@ interface Deps {
 /** Who calls, and may they: asked of every request before its handler. */
 export function createAccessControl({ authenticators, authorizer, challenger }: Deps) {
   /** Who sent these credentials; undefined where there are none. @throws OciError UNAUTHORIZED when nobody takes them */
-  async function identify(headers: IncomingHttpHeaders, address: string): Promise<Principal | undefined> {
+  async function identify(
+    headers: IncomingHttpHeaders,
+    address: string,
+    message?: IncomingMessage,
+  ): Promise<Principal | undefined> {
     for (const { authenticate } of authenticators) {
-      const found = authenticate(headers, address)
+      const found = authenticate(headers, address, message)
       const principal = found instanceof Promise ? await found : found
       if (principal) return principal
     }
@@ -51,7 +64,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
     const hasToken = () => readBearer(message.headers.authorization) !== undefined
     try {
-      request.principal = (await identify(message.headers, request.principal.address)) ?? request.principal
+      request.principal = (await identify(message.headers, request.principal.address, message)) ?? request.principal
     } catch (error) {
       if (!(error instanceof OciError) || error.code !== 'UNAUTHORIZED') throw error
       throw unauthorized(message, needed, hasToken() ? 'invalid_token' : undefined, error)
@@ -117,6 +130,14 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     async standing(principal: Principal): Promise<string | undefined> {
       const all = await Promise.all(authenticators.map((one) => one.standing?.(principal)))
       return all.some((text) => text !== undefined) ? JSON.stringify(all) : undefined
+    },
+    /** What became of a device that waits to be signed in. */
+    async redeem(code: string): Promise<Redeemed> {
+      for (const { redeem } of authenticators) {
+        const found = await redeem?.(code)
+        if (found) return found
+      }
+      return { error: 'invalid_grant' }
     },
     /** Whom another issuer's token stands for, which is then used up. @throws OciError UNAUTHORIZED */
     async exchange(token: string, address: string): Promise<Principal> {

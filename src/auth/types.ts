@@ -35,10 +35,15 @@ export type Access =
 /** Reads one kind of credentials. */
 export interface Authenticator {
   /**
-   * Undefined when the headers hold none of its kind; at once where nothing need be looked up.
+   * Undefined when the headers hold none of its kind; at once where nothing need be looked up. The message is there where the credentials are
+   * those of a request, which may have come by a connection that says who it is.
    * @throws OciError UNAUTHORIZED when they are wrong, without a challenge
    */
-  authenticate(headers: IncomingHttpHeaders, address: string): Principal | undefined | Promise<Principal | undefined>
+  authenticate(
+    headers: IncomingHttpHeaders,
+    address: string,
+    message?: IncomingMessage,
+  ): Principal | undefined | Promise<Principal | undefined>
   /**
    * A text that changes with the credentials of a principal of its own; undefined of others, and once those are void. What was
    * issued for the principal ends with it.
@@ -49,7 +54,14 @@ export interface Authenticator {
    * @throws OciError UNAUTHORIZED
    */
   exchange?(token: string, address: string): Promise<Principal | undefined>
+  /** What became of a device that waits to be signed in; undefined when it is none of its own. */
+  redeem?(code: string): Promise<Redeemed | undefined>
 }
+
+/** What a device's code has come to (RFC 8628 3.5): an access token, or the error to tell. */
+export type Redeemed =
+  | { token: string }
+  | { error: 'authorization_pending' | 'slow_down' | 'access_denied' | 'invalid_grant' }
 
 /** `hidden`: refused to who may not even know that it exists. */
 export type Verdict = 'allowed' | 'denied' | 'hidden'

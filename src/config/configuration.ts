@@ -56,6 +56,8 @@ export interface Configuration {
   /** What goes after a while; `labels`: also by what an image says of itself. */
   retention: { intervalMs: number; labels: boolean; rules: RetentionRule[] }
   ldap: LdapConfiguration | undefined
+  openid: OpenIdConfiguration | undefined
+  clientCertificates: ClientCertificateRule[]
   health: HealthConfiguration
   notifications: {
     includeReferences: boolean
@@ -259,6 +261,30 @@ export interface LdapConfiguration {
   timeoutMs: number
 }
 
+/** A provider of OpenID Connect whose users sign in here. */
+export interface OpenIdConfiguration {
+  issuer: string
+  clientId: string
+  /** Undefined: a public client, by PKCE alone. */
+  clientSecret: { text: string } | { file: string } | undefined
+  scopes: string[]
+  /** The claim that names the account, and the one that lists groups. */
+  usernameClaim: string
+  groupsClaim: string
+  /** As with LDAP. */
+  groups: LdapConfiguration['groups']
+}
+
+/** Whom a client's certificate stands for. */
+export interface ClientCertificateRule {
+  /** Which of its names is looked at. */
+  field: 'commonname' | 'dns' | 'uri' | 'email'
+  /** With one `*` at most. */
+  pattern: string
+  /** A user or robot; `*` is what that of the pattern stood for. */
+  account: string
+}
+
 /** Undefined: any number. */
 export interface RateLimitsConfiguration {
   pulls: { anonymous: number | undefined; signedIn: number | undefined; windowMs: number; exempt: string[] }
@@ -338,6 +364,8 @@ export function defaultConfiguration(): Configuration {
     immutability: [],
     retention: { intervalMs: 24 * hour, labels: true, rules: [] },
     ldap: undefined,
+    openid: undefined,
+    clientCertificates: [],
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
     notifications: { includeReferences: false, version: 'v2', endpoints: [] },
     runAsOwner: false,

@@ -182,6 +182,30 @@ const refused: [text: string, error: string][] = [
       'groups.0.team is not ORGANIZATION/TEAM',
     ],
   ].map(([ldap, error]): [string, string] => [`holdfast: {ldap: ${ldap}}`, `2: holdfast.ldap.${error}`]),
+  ...[
+    ['{clientid: x}', 'issuer is missing: expected the URL of the provider'],
+    ['{issuer: "https://i.test"}', 'clientid is missing: expected what this registry is called at the provider'],
+    ['{issuer: "http://i.test", clientid: x}', 'issuer is not https: expected https://, or http:// on this machine'],
+    [
+      '{issuer: "https://i.test", clientid: x, clientsecret: a, clientsecretfile: b}',
+      'clientsecret stands beside clientsecretfile: expected one of them',
+    ],
+    ['{issuer: "https://i.test", clientid: x, scopes: ["a b"]}', 'scopes.0 has blanks or quotes: expected one scope'],
+    [
+      '{issuer: "https://i.test", clientid: x, groups: [{group: g}]}',
+      'groups.0.team is missing: expected ORGANIZATION/TEAM, or administrator: true',
+    ],
+  ].map(([openid, error]): [string, string] => [`holdfast: {openid: ${openid}}`, `2: holdfast.openid.${error}`]),
+  ...[
+    ['{account: a}', ' has no name: expected one of commonname, dns, uri, email'],
+    ['{dns: a, uri: b, account: a}', ' has dns and uri: expected one of commonname, dns, uri, email'],
+    ['{dns: a}', '.account is missing: expected the name of a user or robot'],
+    ['{dns: "*.*", account: a}', '.dns has more than one *'],
+    ['{dns: a, account: "*"}', '.account has a * that stands for nothing in dns'],
+  ].map(([rule, error]): [string, string] => [
+    `http: {tls: {certificate: /c, key: /k, clientcas: [/ca]}}\nholdfast: {clientcertificates: [${rule}]}`,
+    `3: holdfast.clientcertificates.0${error}`,
+  ]),
   [
     'http: {host: ""}\nauth: {htpasswd: {path: /h}}\nholdfast: {workloadidentity: [{name: n, issuer: "https://i.test", claims: {sub: s}, robot: r}]}',
     '4: holdfast.workloadidentity.0.audience is missing: expected for whom the tokens are issued, such as the URL of this registry',

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Operation } from '../api/operation.ts'
 import type { AccessControl } from '../auth/control.ts'
-import type { Authenticator, Authorizer, Challenger } from '../auth/types.ts'
+import type { Authenticator, Authorizer, Challenger, Principal } from '../auth/types.ts'
 import type { Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { AccountFacts } from '../metadata/account-facts.ts'
 import type { CollectionFacts } from '../metadata/collection-facts.ts'
 import type { HistoryFacts } from '../metadata/history-facts.ts'
 import type { RuleFacts } from '../metadata/rule-facts.ts'
-import type { Gate, Observer, Route } from '../http/types.ts'
+import type { Gate, HttpRequest, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
@@ -61,6 +61,10 @@ export interface Feature {
   debugRoutes?: Route[]
   /** Operations of the management API; loaded with its first request. */
   api?(): Promise<Operation[]>
+  /**
+   * Whose session a browser's request to the management API is of. @throws OciError DENIED where a page of another site had it sent
+   */
+  session?(request: HttpRequest<unknown>): Promise<Principal | undefined>
   /** Asked of every request. */
   gates?: Gate[]
   /** Told of every request. */

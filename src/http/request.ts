@@ -7,7 +7,7 @@ export class IncomingRequest implements HttpRequest {
   readonly method: string
   readonly path: string
   params: Record<string, string> = {}
-  readonly #message: IncomingMessage
+  readonly message: IncomingMessage
   readonly #search: string
   readonly #addressing: Addressing | undefined
   readonly #onBody: (message: IncomingMessage) => void
@@ -24,7 +24,7 @@ export class IncomingRequest implements HttpRequest {
     this.method = message.method ?? ''
     this.path = mark < 0 ? target : target.slice(0, mark)
     this.#search = mark < 0 ? '' : target.slice(mark + 1)
-    this.#message = message
+    this.message = message
     this.#addressing = addressing
     this.#onBody = onBody
   }
@@ -34,7 +34,7 @@ export class IncomingRequest implements HttpRequest {
   }
 
   get headers(): IncomingHttpHeaders {
-    return this.#message.headers
+    return this.message.headers
   }
 
   get principal(): Principal {
@@ -46,12 +46,12 @@ export class IncomingRequest implements HttpRequest {
   }
 
   #address(): string {
-    return this.#addressing?.client(this.#message) ?? this.#message.socket.remoteAddress?.replace('::ffff:', '') ?? ''
+    return this.#addressing?.client(this.message) ?? this.message.socket.remoteAddress?.replace('::ffff:', '') ?? ''
   }
 
   body(): IncomingMessage {
-    this.#onBody(this.#message)
-    return this.#message
+    this.#onBody(this.message)
+    return this.message
   }
 }
 

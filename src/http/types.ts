@@ -33,6 +33,8 @@ export interface HttpRequest<P = Record<string, string>> {
   query: URLSearchParams
   headers: IncomingHttpHeaders
   principal: Principal
+  /** The request as Node has it: what it came by. */
+  readonly message: IncomingMessage
   /** The body's stream; asking for it tells a client that waits for `100 Continue` to go on. */
   body(): IncomingMessage
 }

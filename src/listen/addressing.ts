@@ -27,7 +27,8 @@ export function createAddressing(http: HttpConfiguration) {
     const base = absolute ? baseOf(message) : outside
     const changed = [...headers]
     for (let i = 0; i < changed.length; i += 2) {
-      if (changed[i] === 'Location') changed[i + 1] = `${base}${changed[i + 1]}`
+      // Another server's URL, such as an object store's, is none of ours.
+      if (changed[i] === 'Location' && changed[i + 1]!.startsWith('/')) changed[i + 1] = `${base}${changed[i + 1]}`
       if (changed[i] === 'Link') changed[i + 1] = `<${base}${changed[i + 1]!.slice(1)}`
     }
     return changed

@@ -7,6 +7,7 @@ import {
 } from 'node:http2'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Handle } from './listener.ts'
 
 interface Http2Options {
@@ -93,7 +94,10 @@ function socketOf({ stream }: Http2ServerRequest) {
     remoteAddress,
     /** What the stream shares with others. */
     connection: stream.session,
-    encrypted: 'encrypted' in socket,
+    // Of the session: its stand-in for the socket has no keys to look for.
+    encrypted: stream.session?.encrypted === true,
+    authorized: (socket as TLSSocket).authorized,
+    getPeerCertificate: () => (socket as TLSSocket).getPeerCertificate(),
     get destroyed() {
       return stream.destroyed || stream.aborted
     },

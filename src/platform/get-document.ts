@@ -1,6 +1,12 @@
 import { http, proxies } from './http.ts'
 import { createAddressGuard } from './public-addresses.ts'
 
+interface Asked {
+  form?: URLSearchParams
+  headers?: Record<string, string>
+}
+
+const formType = 'application/x-www-form-urlencoded'
 const timeoutMs = 10_000
 const maxBytes = 1 << 20
 
@@ -11,8 +17,8 @@ const maxBytes = 1 << 20
 export function createGetDocument(allow: string[]) {
   const guard = createAddressGuard(allow)
 
-  /** @throws Error when there is no good answer */
-  return async function getDocument(address: string): Promise<string> {
+  /** A GET, or a POST of a form. @throws Error when there is no good answer */
+  return async function getDocument(address: string, { form, headers = {} }: Asked = {}): Promise<string> {
     const url = new URL(address)
     guard.expectPublic(url)
     const { request, Agent } = url.protocol === 'https:' ? await import('node:https') : http
@@ -20,14 +26,18 @@ export function createGetDocument(allow: string[]) {
     // A proxy looks names up itself, and is what the operator wants to be asked.
     const isProxied = Boolean(env.HTTPS_PROXY ?? env.https_proxy ?? env.HTTP_PROXY ?? env.http_proxy)
     const agent = new Agent({ proxyEnv: env })
-    const options = { agent, signal: AbortSignal.timeout(timeoutMs), headers: { Accept: 'application/json' } }
+    const options = {
+      ...{ agent, signal: AbortSignal.timeout(timeoutMs), method: form ? 'POST' : 'GET' },
+      headers: { Accept: 'application/json', ...(form && { 'Content-Type': formType }), ...headers },
+    }
     return new Promise((resolve, reject) => {
       const sent = request(url, { ...options, ...(!isProxied && { lookup: guard.lookup }) }, (answer) => {
         const chunks: Buffer[] = []
         let size = 0
         if (answer.statusCode !== 200) {
           answer.destroy()
-          return reject(new Error(`${url.href} answered ${answer.statusCode}`))
+          const error = new Error(`${url.href} answered ${answer.statusCode}`)
+          return reject(Object.assign(error, { status: answer.statusCode }))
         }
         answer.on('data', (chunk: Buffer) => {
           if ((size += chunk.length) > maxBytes)
@@ -38,7 +48,7 @@ export function createGetDocument(allow: string[]) {
         answer.on('end', () => resolve(Buffer.concat(chunks).toString()))
       })
       sent.on('error', reject)
-      sent.end()
+      sent.end(form?.toString())
     })
   }
 }

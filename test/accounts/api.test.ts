@@ -194,6 +194,13 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'GET /repos/{repository}/-/history': { ann: 400, carl: 404 },
   'GET /repos/{repository}/-/tags': { ann: 200, carl: 404 },
   'PUT /repos/{repository}/-/tags/{tag}': { ann: 422, carl: 404 },
+  // There is none: they came with a password.
+  'POST /session': { ann: 422, carl: 422 },
+  'POST /session/passkey': { ann: 422, carl: 422 },
+  'POST /session/passkey/begin': { ann: 200, carl: 200 },
+  'POST /me/passkeys': { ann: 422, carl: 422 },
+  'GET /session': { ann: 401, carl: 401 },
+  'DELETE /session': { ann: 401, carl: 401 },
   'GET /repos/{repository}/-/trash': { ann: 200, carl: 404 },
   'GET /repos/{repository}/-/tags/{tag}': { ann: 200, carl: 404 },
   'PUT /repos/{repository}/-/tags/{tag}/lock': { ann: 422, carl: 404 },
@@ -229,7 +236,8 @@ it('asks in every operation whether the caller may', async () => {
       const body = method === 'get' || method === 'delete' ? undefined : { unexpected: true }
       const statusOf = async (as: string) =>
         (await api(`${method.toUpperCase()} ${filled}`, { as, ...(body && { body }) })).status
-      const isForAll = ['GET /openapi.json', 'GET /', 'POST /setup'].includes(request)
+      const isForAll =
+        ['GET /openapi.json', 'GET /', 'POST /setup'].includes(request) || request.startsWith('POST /session')
       if (!isForAll) assert.equal(await statusOf(''), 401, request)
       // Of others' organizations and of the registry a stranger changes nothing: 403 before a word of the body is looked at.
       const wanted = expected[request] ?? (/\{org\}|\{repository\}/.test(path) ? undefined : none)

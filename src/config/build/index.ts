@@ -1,11 +1,13 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
+import { buildClientCertificates } from './client-certificates.ts'
 import { buildEncryption } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
 import { buildImmutability, buildRetention } from './rules.ts'
 import { buildAuth, buildLdap, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
+import { buildOpenId } from './openid.ts'
 import type { Problems } from '../problems.ts'
 import type { Reading } from '../read.ts'
 import { type Build, createBuild, withoutGaps, withoutUndefined } from './tools.ts'
@@ -63,6 +65,8 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     immutability: buildImmutability(build),
     retention: buildRetention(build),
     ldap: buildLdap(build),
+    openid: buildOpenId(build),
+    clientCertificates: buildClientCertificates(build),
     health: buildHealth(build),
     notifications: {
       includeReferences: values.notifications.events.includereferences,

@@ -64,7 +64,7 @@ export function buildTokens({ reading, error }: Build): TokensConfiguration | un
   const { enabled, realm, service, issuer, services, expiration, offline } = holdfast.tokens
   const { silly, token } = auth
   const asksForAccounts =
-    (holdfast.access ?? 'open') !== 'open' || holdfast.admin.user !== undefined || holdfast.ldap.url !== undefined
+    (holdfast.access ?? 'open') !== 'open' || holdfast.admin.user !== undefined || knowsOthers(holdfast)
   if (!(enabled ?? (asksForAccounts && !auth.htpasswd && !silly && !token))) return undefined
   if (silly || token) error('holdfast.tokens.enabled', 'needs users of its own: expected accounts or auth.htpasswd')
   if (/["\\\s,]/.test(service)) error('holdfast.tokens.service', 'has quotes, blanks or commas: expected a plain name')
@@ -74,6 +74,9 @@ export function buildTokens({ reading, error }: Build): TokensConfiguration | un
     error('holdfast.tokens.expiration', 'is not between 60s and 1h: clients take less than 60s for 60s')
   return { realm, service, issuer, services: withoutUndefined(services), lifeMs: expiration, offline }
 }
+
+const knowsOthers = ({ ldap, openid }: Build['reading']['values']['holdfast']) =>
+  ldap.url !== undefined || openid.issuer !== undefined
 
 type Rule = Build['reading']['values']['holdfast']['workloadidentity'][number]
 
@@ -131,7 +134,7 @@ function buildRule({ reading, error, missing }: Build, at: string, rule: Rule): 
 }
 
 /** Whether nobody on the way could put keys of their own in the place of the issuer's. */
-function isSafe(issuer: string): boolean {
+export function isSafe(issuer: string): boolean {
   const { protocol, hostname } = new URL(issuer)
   return protocol === 'https:' || isHere(hostname)
 }
@@ -155,12 +158,14 @@ export function buildLdap(build: Build): LdapConfiguration | undefined {
   if (protocol === 'ldap:' && !starttls && !isHere(hostname))
     error(`${at}.url`, 'is without TLS: expected ldaps://, or starttls: true, or a server on this machine')
   if (protocol === 'ldaps:' && starttls) error(`${at}.starttls`, 'stands beside ldaps://, which is TLS from the start')
+  if (ldap.groups.length > 0 && ldap.groupbase === undefined)
+    missing(`${at}.groupbase`, 'below what groups are looked for')
   if (!userfilter.includes('{user}')) error(`${at}.userfilter`, 'has no {user}: expected one such as (uid={user})')
   return {
     ...{ url, startTls: starttls, ca: ca && resolve(ca), base: base ?? '', timeoutMs: ldap.timeout },
     bind: buildLdapBind(build, ldap),
     ...{ userFilter: userfilter, groupBase: ldap.groupbase, groupFilter: ldap.groupfilter },
-    groups: buildLdapGroups(build, ldap),
+    groups: buildGroups(build, at, ldap.groups),
   }
 }
 
@@ -175,14 +180,17 @@ function buildLdapBind({ error, missing }: Build, { binddn, bindpassword, bindpa
   return { dn: binddn, password: given }
 }
 
-function buildLdapGroups({ error, missing }: Build, { groups, groupbase }: Ldap): LdapConfiguration['groups'] {
-  if (groups.length > 0 && groupbase === undefined)
-    missing('holdfast.ldap.groupbase', 'below what groups are looked for')
+/** What groups of LDAP or OpenID Connect stand for. */
+export function buildGroups(
+  { error, missing }: Build,
+  at: string,
+  groups: Ldap['groups'],
+): LdapConfiguration['groups'] {
   return groups.map(({ group, team, administrator }, index) => {
-    const at = `holdfast.ldap.groups.${index}`
-    if (!group) missing(`${at}.group`, 'the name of a group')
-    if (team === undefined && !administrator) missing(`${at}.team`, 'ORGANIZATION/TEAM, or administrator: true')
-    if (team !== undefined && !/^[^/]+\/[^/]+$/.test(team)) error(`${at}.team`, 'is not ORGANIZATION/TEAM')
+    const place = `${at}.groups.${index}`
+    if (!group) missing(`${place}.group`, 'the name of a group')
+    if (team === undefined && !administrator) missing(`${place}.team`, 'ORGANIZATION/TEAM, or administrator: true')
+    if (team !== undefined && !/^[^/]+\/[^/]+$/.test(team)) error(`${place}.team`, 'is not ORGANIZATION/TEAM')
     return { group: group ?? '', team, administrator }
   })
 }

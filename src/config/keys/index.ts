@@ -15,7 +15,7 @@ import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
 import { immutability, retention } from './rules.ts'
-import { ldap, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
+import { clientCertificates, ldap, openid, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
 
@@ -172,6 +172,8 @@ const holdfast = section(
     tokens,
     workloadidentity: workloadIdentity,
     ldap,
+    openid,
+    clientcertificates: clientCertificates,
     ratelimits: rateLimits,
     outgoing,
     notifications: section(

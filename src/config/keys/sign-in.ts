@@ -58,6 +58,21 @@ export const workloadIdentity = list(
   ),
 )
 
+/** What groups of others stand for. */
+const groups = (name: string) =>
+  list(
+    'What groups stand for, looked at with each sign-in there.',
+    section(
+      'A group: one of team and administrator.',
+      {
+        group: key(textKind, name),
+        team: key(textKind, 'The team whose members it has: ORGANIZATION/TEAM.'),
+        administrator: key(booleanKind, 'Whether its members administer the registry.', { default: 'false' }),
+      },
+      { strict: true },
+    ),
+  )
+
 /** `holdfast.ldap` */
 export const ldap = section(
   'Users of an LDAP server: their passwords are tried there, and their accounts made at the first sign-in.',
@@ -74,21 +89,42 @@ export const ldap = section(
     groupfilter: key(textKind, 'By what: `{dn}` is the entry of the user, `{user}` the name.', {
       default: '(|(member={dn})(uniqueMember={dn})(memberUid={user}))',
     }),
-    groups: list(
-      'What groups stand for, looked at when a password is tried there.',
-      section(
-        'A group: one of team and administrator.',
-        {
-          group: key(textKind, 'Its whole name, or what it is called (`cn`).'),
-          team: key(textKind, 'The team whose members it has: ORGANIZATION/TEAM.'),
-          administrator: key(booleanKind, 'Whether its members administer the registry.', { default: 'false' }),
-        },
-        { strict: true },
-      ),
-    ),
+    groups: groups('Its whole name, or what it is called (`cn`).'),
     timeout: key(durationKind, 'How long an answer may take.', { default: '5s' }),
   },
   { strict: true },
+)
+
+/** `holdfast.openid` */
+export const openid = section(
+  'Users of a provider of OpenID Connect: they sign in there by browser, and have accounts from the first time on.',
+  {
+    issuer: key(urlKind, 'The provider, exactly as it calls itself.'),
+    clientid: key(textKind, 'What this registry is called there. It sends browsers back to `/oidc/callback`.'),
+    clientsecretfile: key(textKind, 'The file that holds its secret.', { variable: 'CLIENTSECRET_FILE' }),
+    clientsecret: key(textKind, 'Its secret; without one it is a public client.', { secret: true }),
+    scopes: list('What is asked for beside `openid`; `profile` by default.', key(textKind, 'A scope.')),
+    usernameclaim: key(textKind, 'The claim that names the account.', { default: 'preferred_username' }),
+    groupsclaim: key(textKind, 'The claim that lists groups.', { default: 'groups' }),
+    groups: groups('What the claim says.'),
+  },
+  { strict: true },
+)
+
+/** `holdfast.clientcertificates` */
+export const clientCertificates = list(
+  'Whom certificates stand for that clients show, signed by one of `http.tls.clientcas`; the first rule that fits.',
+  section(
+    'One name of the certificate, and the account. `*`, once, stands for letters, digits, `.`, `_` and `-`.',
+    {
+      commonname: key(textKind, 'The common name (CN) of its subject.'),
+      dns: key(textKind, 'A DNS name, in small letters.'),
+      uri: key(textKind, 'A URI, such as a SPIFFE id.'),
+      email: key(textKind, 'An address of e-mail, in small letters.'),
+      account: key(textKind, 'The user or robot; `*` is what that of the name stood for.'),
+    },
+    { strict: true },
+  ),
 )
 
 /** `holdfast.outgoing` */

@@ -1,28 +1,31 @@
 import type { Feature, Platform, Serving } from '../feature.ts'
 import type { Engine } from './engine.ts'
+import { type Pages, pageRoutes } from './pages/index.ts'
 import { tellingRefusals } from './wrap.ts'
 
 /** How late a first account that another process made is seen. */
 const lookMs = 1000
-const dayInSeconds = 24 * 60 * 60
+const hourInSeconds = 60 * 60
+const dayInSeconds = 24 * hourInSeconds
 
 /**
  * Users, organizations, robots and access tokens, and the one authorizer. While there is no account and nothing is configured,
  * everyone may do everything, as with registry:2: then no request is asked anything, and nothing of it is in memory.
  */
-export function accounts(platform: Platform, { access, siblings }: Serving): Feature {
+export function accounts(platform: Platform, { access, baseOf, siblings }: Serving): Feature {
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
   /** Whether people sign in that have no account yet. */
-  const knowsOthers = auth !== undefined || configuration.ldap !== undefined
+  const knowsOthers = [auth, configuration.ldap, configuration.openid].some((one) => one !== undefined)
   let engine: Promise<Engine> | undefined
+  let pages: Promise<Pages> | undefined
   let isOpen = false
   let lookedAt = 0
 
   function load(): Promise<Engine> {
     const hasOutside = auth?.kind === 'htpasswd' || auth?.kind === 'silly'
     return (engine ??= import('./engine.ts').then(({ createEngine }) =>
-      createEngine({ platform, access, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
+      createEngine({ platform, access, baseOf, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
     ))
   }
 
@@ -36,11 +39,13 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
 
   return {
     name: 'accounts',
+    routes: pageRoutes(async () => (pages ??= (await load()).pages()), configuration.tokens !== undefined),
     wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
-        authenticate: async (headers, address) => (await load()).authenticator.authenticate(headers, address),
+        authenticate: async (...asked) => (await load()).authenticator.authenticate(...asked),
         standing: async (principal) => (await load()).authenticator.standing?.(principal),
+        redeem: async (code) => (await (await load()).devices()).redeem(code),
       },
     ],
     authorizer: {
@@ -55,7 +60,9 @@ export function accounts(platform: Platform, { access, siblings }: Serving): Fea
         everySeconds: dayInSeconds,
         run: async () => void (await facts.audit.deleteBefore(clock.now().getTime() - configuration.audit.keepMs)),
       },
+      { name: 'sessions', everySeconds: hourInSeconds, run: vault.sweep },
     ],
+    session: async (request) => (await load()).sessions.identify(request),
     api: async () => (await load()).operations(),
     async start() {
       if (admin ?? configuration.access) {

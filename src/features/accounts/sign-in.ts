@@ -33,6 +33,12 @@ interface Deps {
   ldap: (() => Promise<Ldap>) | undefined
 }
 
+/** What is needed of a request. */
+interface Coming {
+  headers: IncomingHttpHeaders
+  principal: { address: string }
+}
+
 export type SignIn = ReturnType<typeof createSignIn>
 
 /** Users by their passwords, users and robots by their access tokens. */
@@ -143,5 +149,19 @@ export function createSignIn({ directory, facts, audit, log, clock, hasOutside, 
     await facts.useTokens(all).catch((error: unknown) => log.error('tokens.use-not-kept', { error: String(error) }))
   }
 
-  return { authenticator, passwords, throttle, flush }
+  /**
+   * The name of who has this password: a user's own, no access token, which must not become all that the user may do.
+   * @throws OciError UNAUTHORIZED, TOOMANYREQUESTS
+   */
+  async function inPerson({ name, password }: Basic, { headers, principal: { address } }: Coming): Promise<string> {
+    const wrong = new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
+    if (name === '' || name.includes(':') || password.startsWith('holdfast_')) throw wrong
+    await directory.look()
+    const found = await byPassword({ name, password }, address, headers)
+    if (found) return name
+    await throttle.attempt(name, address, async () => false) // others may know the name, but it has no account
+    throw wrong
+  }
+
+  return { authenticator, inPerson, passwords, throttle, flush }
 }

@@ -2,7 +2,7 @@ import { isEmptyBasic, readBasic } from '../../auth/basic.ts'
 import type { Gate, HttpRequest, Observer } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { Log } from '../../platform/log.ts'
-import { createWindows } from './windows.ts'
+import { createWindows } from '../../identity/windows.ts'
 import { sourceOf } from './pulls.ts'
 
 interface Deps {

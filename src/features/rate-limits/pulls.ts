@@ -3,7 +3,7 @@ import type { Principal } from '../../auth/types.ts'
 import type { RateLimitsConfiguration } from '../../config/configuration.ts'
 import type { HttpReply, HttpRequest, Route } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
-import { createWindows } from './windows.ts'
+import { createWindows } from '../../identity/windows.ts'
 
 /** How long what a pull leads to is free, and how much of it is remembered of whom. */
 const freeMs = 60_000

@@ -12,6 +12,7 @@ import type { createRefreshTokens } from './refresh.ts'
 const maxForm = 64 << 10
 const tokenType = 'urn:ietf:params:oauth:token-type:'
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 const maxLifeMs = 3_600_000
 
 interface Deps {
@@ -82,11 +83,13 @@ export function createEndpoint({ accessTokens, refreshTokens, access, offline, l
           return await byRefreshToken(request, form)
         case exchangeGrant:
           return await byExchange(request, form)
+        case deviceGrant:
+          return await byDevice(form)
         default:
           return problem(
             400,
             'unsupported_grant_type',
-            `expected grant_type password, refresh_token or ${exchangeGrant}`,
+            `expected grant_type password, refresh_token, ${exchangeGrant} or ${deviceGrant}`,
           )
       }
     } catch (error) {
@@ -143,6 +146,13 @@ export function createEndpoint({ accessTokens, refreshTokens, access, offline, l
     return json(200, { access_token: token, token, ...answer })
   }
 
+  /** RFC 8628: an access token for a device that somebody let in. */
+  async function byDevice(form: URLSearchParams): Promise<HttpReply> {
+    const found = await access().redeem(form.get('device_code') ?? '')
+    if ('error' in found) return problem(400, found.error, waiting[found.error])
+    return json(200, { access_token: found.token, token_type: 'Bearer' })
+  }
+
   async function lend(subject: string, address: string) {
     const principal = await access().exchange(subject, address)
     if (principal.kind === 'anonymous') throw new OciError('UNAUTHORIZED')
@@ -160,6 +170,14 @@ export function createEndpoint({ accessTokens, refreshTokens, access, offline, l
       return json(200, { token })
     },
   }
+}
+
+/** What a device is told (RFC 8628 3.5). */
+const waiting = {
+  authorization_pending: 'nobody has let this device in yet',
+  slow_down: 'ask less often',
+  access_denied: 'this device was refused',
+  invalid_grant: 'there is no such device code, or it has ended or was used',
 }
 
 /** What is asked for at the token endpoint itself. */

@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto'
 import { readToken } from '../../auth/basic.ts'
 import { refusedToken } from '../../auth/bearers.ts'
+import { createIssuer } from '../../auth/issuer.ts'
 import { isSignedBy, type Jwt, leeway, looksLikeJwt, objectionTo, readJwt } from '../../auth/jwt.ts'
 import type { Authenticator, Principal } from '../../auth/types.ts'
 import type { WorkloadIdentityRule } from '../../config/configuration.ts'
 import type { OciError } from '../../oci/errors.ts'
 import { createGetDocument } from '../../platform/get-document.ts'
 import type { Feature, Platform } from '../feature.ts'
-import { createIssuer } from './issuer.ts'
 import { grantsOf, unmet } from './rules.ts'
 
 /**
@@ -18,7 +18,10 @@ export function workloadIdentity({ configuration, vault, clock, log }: Platform)
   const rules = configuration.workloadIdentity
   const getDocument = createGetDocument(configuration.outgoing.allow)
   const issuers = new Map(
-    rules.map(({ issuer, jwks: file }) => [issuer, createIssuer({ issuer, file, getDocument, clock, log })]),
+    rules.map(({ issuer, jwks: file }) => {
+      const onFailure = (error: unknown) => log.warn('issuer.keys-not-fetched', { issuer, error: String(error) })
+      return [issuer, createIssuer({ issuer, file, getDocument, clock, onFailure })]
+    }),
   )
 
   /** The rule that takes a token, which is good then; undefined when it is of an issuer without rules. @throws OciError UNAUTHORIZED */

@@ -4,8 +4,9 @@ import { isAccountName } from '../../../identity/names.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { AccountFacts } from '../../../metadata/account-facts.ts'
 import type { Log } from '../../../platform/log.ts'
-import { createLdapAccounts } from './accounts.ts'
-import { createLdapServer, type LdapServer } from './server.ts'
+import { createFollowed } from '../followed.ts'
+import { ldapMark } from '../start.ts'
+import { createLdapServer, type Found, type LdapServer } from './server.ts'
 
 interface Deps {
   configuration: LdapConfiguration
@@ -24,7 +25,8 @@ export type Ldap = Awaited<ReturnType<typeof createLdap>>
 /** Users of an LDAP server. @throws Error naming what of the configuration cannot be used */
 export async function createLdap({ configuration, facts, log, clock, changed }: Deps) {
   const server: LdapServer = await createLdapServer(configuration)
-  const accounts = createLdapAccounts({ facts, mappings: configuration.groups, log, clock })
+  const mappings = configuration.groups
+  const accounts = createFollowed({ facts, mappings, by: 'ldap', log, clock })
   let asking = 0
 
   return {
@@ -41,7 +43,10 @@ export async function createLdap({ configuration, facts, log, clock, changed }: 
         const outcome = await server.ask(name, password)
         if (outcome === 'unknown') return undefined
         if (outcome === 'wrong') return false
-        const isTheirs = await accounts.refresh(name, outcome, address)
+        const { dn, groups } = outcome
+        const applying = mappings.filter(({ group }) => groups.some((one) => isSameGroup(group, one)))
+        const known = { mark: ldapMark, applying, detail: { dn: dn.slice(0, 300) } }
+        const isTheirs = await accounts.refresh(name, known, address)
         if (isTheirs) await changed()
         else log.warn('ldap.refused', { user: name, reason: 'the account is disabled, or the name is another one’s' })
         return isTheirs
@@ -54,6 +59,13 @@ export async function createLdap({ configuration, facts, log, clock, changed }: 
     },
   }
 }
+
+/** Whether a group of the configuration is this one: by its whole name, or by what it is called. */
+function isSameGroup(wanted: string, { dn, name }: Found['groups'][number]): boolean {
+  return wanted.includes('=') ? plain(wanted) === plain(dn) : wanted.toLowerCase() === name.toLowerCase()
+}
+
+const plain = (dn: string) => dn.toLowerCase().replaceAll(/\s*([,=+])\s*/g, '$1')
 
 function unavailable(reason: string): OciError {
   return new OciError('UNAVAILABLE', { message: `${reason}: try again in a moment`, headers: { 'Retry-After': '5' } })

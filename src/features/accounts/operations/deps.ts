@@ -9,6 +9,8 @@ import type { Audit } from '../audit.ts'
 import type { createAuthorizer } from '../authorizer.ts'
 import type { Directory } from '../directory.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Passkeys } from '../passkeys/passkeys.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
 
 export { edit } from '../../edit.ts'
@@ -23,6 +25,10 @@ export interface Deps {
   audit: Audit
   refusals: Refusals
   signIn: SignIn
+  sessions: Sessions
+  passkeys(): Promise<Passkeys>
+  /** Whether `/oidc/login` leads anywhere. */
+  hasOpenId: boolean
   judge: ReturnType<typeof createAuthorizer>['judge']
   access(): AccessControl | undefined
   /** To be told after each change. */

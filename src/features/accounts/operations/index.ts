@@ -2,11 +2,13 @@ import type { Operation } from '../../../api/operation.ts'
 import { auditOperations } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { organizationOperations } from './organizations.ts'
+import { passkeyOperations } from './passkeys.ts'
 import { policyOperations } from './policies.ts'
 import { refusalOperations } from './refusals.ts'
 import { repositoryOperations } from './repositories.ts'
 import { robotOperations } from './robots.ts'
 import { sessionOperations } from './session.ts'
+import { browserOperations } from './sessions.ts'
 import { tokenOperations } from './tokens.ts'
 import { userOperations } from './users.ts'
 
@@ -14,6 +16,8 @@ import { userOperations } from './users.ts'
 export function operations(deps: Deps): Operation[] {
   return [
     ...sessionOperations(deps),
+    ...browserOperations(deps),
+    ...passkeyOperations(deps),
     ...tokenOperations(deps),
     ...userOperations(deps),
     ...organizationOperations(deps),

@@ -8,16 +8,20 @@ import { type Deps, edit, invalid } from './deps.ts'
 import { showToken } from './tokens.ts'
 import { expectPassword, showUser } from './users.ts'
 
+const capabilities = ['accounts', 'audit', 'policies', 'sessions', 'passkeys']
+
 /** What this is, who one is, and the first set-up. */
 export function sessionOperations(deps: Deps): Operation[] {
-  const { facts, vault, clock, directory, signIn } = deps
+  const { facts, vault, clock, directory, signIn, hasOpenId } = deps
   return [
     operation({
       method: 'GET',
       path: '/',
       summary: 'What this API can do',
       access: anyone,
-      handle: async () => ({ body: { name: 'holdfast', capabilities: ['accounts', 'audit', 'policies'] } }),
+      handle: async () => ({
+        body: { name: 'holdfast', capabilities: [...capabilities, ...(hasOpenId ? ['openid'] : [])] },
+      }),
     }),
 
     operation({

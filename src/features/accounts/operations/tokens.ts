@@ -6,7 +6,7 @@ import type { Principal } from '../../../auth/types.ts'
 import { lets, scopeNames } from '../../../identity/roles.ts'
 import { hashSecret, makeSecret } from '../../../identity/secrets.ts'
 import type { AccessToken, Account } from '../../../metadata/account-facts.ts'
-import { type Deps, edit, expectPatterns, found, invalid, repositoryPattern, timeOf } from './deps.ts'
+import { type Deps, type Edit, edit, expectPatterns, found, invalid, repositoryPattern, timeOf } from './deps.ts'
 
 const dayMs = 24 * 60 * 60_000
 /** How long a token is good where nobody says. */
@@ -82,6 +82,24 @@ export function makeToken(deps: Pick<Deps, 'clock'>, { name, kind }: Pick<Accoun
     usedFrom: '',
   }
   return { token, secret }
+}
+
+/** A new token of a user, as it is added. @throws Problem invalid, conflict where there are too many */
+export async function creation(deps: Pick<Deps, 'clock' | 'facts'>, account: Account, wanted: NewToken) {
+  const { token, secret } = makeToken(deps, account, wanted)
+  const all = await deps.facts.list('access_token', { account: account.name })
+  const now = deps.clock.now().getTime()
+  const ended = all.length < maxTokens ? [] : all.filter(({ expiresAt }) => expiresAt !== 0 && expiresAt <= now)
+  if (all.length - ended.length >= maxTokens)
+    throw new Problem('conflict', `${account.name} has ${maxTokens} access tokens: delete some first`)
+  const made: Edit = {
+    changes: [...ended.map(({ id }) => removal(id)), { table: 'access_token', put: token }],
+    action: 'token.created',
+    target: `${account.name}/${token.id}`,
+    detail: { name: token.name, scopes: token.scopes, repositories: token.repositories },
+    answer: { status: 201, body: { ...showToken(token), secret } },
+  }
+  return { token, secret, made }
 }
 
 /** In so many days; 0: never. */
@@ -165,21 +183,9 @@ export function tokenOperations(deps: Deps): Operation[] {
       replies: { 201: 'Made; `secret` is not told again.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const account = await accountOf(call)
-          const { token, secret } = makeToken(deps, account, call.body)
+          const { token, made } = await creation(deps, await accountOf(call), call.body)
           await expectWithin(call.principal, token)
-          const all = await facts.list('access_token', { account: account.name })
-          const now = deps.clock.now().getTime()
-          const ended = all.length < maxTokens ? [] : all.filter(({ expiresAt }) => expiresAt !== 0 && expiresAt <= now)
-          if (all.length - ended.length >= maxTokens)
-            throw new Problem('conflict', `${account.name} has ${maxTokens} access tokens: delete some first`)
-          return {
-            changes: [...ended.map(({ id }) => removal(id)), { table: 'access_token', put: token }],
-            action: 'token.created',
-            target: `${account.name}/${token.id}`,
-            detail: { name: token.name, scopes: token.scopes, repositories: token.repositories },
-            answer: { status: 201, body: { ...showToken(token), secret } },
-          }
+          return made
         }),
     }),
 

@@ -37,7 +37,7 @@ const inPersonOrAdministrator = (params: { name: string }, principal: Principal)
 
 /** Local users. */
 export function userOperations(deps: Deps): Operation[] {
-  const { facts, clock, signIn } = deps
+  const { facts, clock, sessions, signIn } = deps
   const userOf = async (name: string) => found(await facts.find('account', { name, kind: 'user' }), `user ${name}`)
 
   return [
@@ -77,7 +77,7 @@ export function userOperations(deps: Deps): Operation[] {
         const { password: plain, ...fields } = body
         if (plain !== undefined) expectPassword(plain, name)
         const hashed = plain === undefined ? undefined : await signIn.passwords.hash(plain)
-        return edit(deps, call, async () => {
+        const answer = await edit(deps, call, async () => {
           const present = await facts.find('account', { name })
           if (present && present.kind !== 'user')
             throw new Problem('conflict', `${name} is the name of an ${present.kind}`)
@@ -98,6 +98,8 @@ export function userOperations(deps: Deps): Operation[] {
             answer: { status: present ? 200 : 201, body: showUser(next) },
           }
         })
+        if (fields.isDisabled) await sessions.endAll(name) // or they would be back with the account
+        return answer
       },
     }),
 
