@@ -13,7 +13,7 @@ import type { Passkeys } from '../passkeys/passkeys.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
 
-export { edit } from '../../edit.ts'
+export { type Edit, edit } from '../../edit.ts'
 
 /** What the operations work with. */
 export interface Deps {
