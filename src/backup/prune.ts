@@ -1,0 +1,45 @@
+import { dirname } from 'node:path/posix'
+import { isDigest } from '../oci/digest.ts'
+import { blobPath } from '../registry/paths.ts'
+import type { Side } from './content.ts'
+import { withFacts } from './facts.ts'
+import { listSnapshots, readSnapshot, removeSnapshot, withDatabase } from './snapshots.ts'
+
+const blobsPath = 'docker/registry/v2/blobs'
+const portion = 500
+
+/** Removes all snapshots but the newest, and then the blobs that none of those names. @throws Error where one cannot be read */
+export async function prune(place: Side, keep: number): Promise<void> {
+  const { raw } = place
+  const names = await listSnapshots(raw)
+  for (const name of names.slice(0, -keep)) await removeSnapshot(raw, name)
+  await withAll(place, names.slice(-keep), [], async (known) => {
+    for (const algorithm of ['sha256', 'sha512'])
+      for (const prefix of await place.readable.list(`${blobsPath}/${algorithm}`)) {
+        const found = await place.readable.list(`${blobsPath}/${algorithm}/${prefix}`)
+        const digests = found.map((hex) => `${algorithm}:${hex}`).filter(isDigest)
+        for (let from = 0; from < digests.length; from += portion) {
+          const some = digests.slice(from, from + portion)
+          const needed = new Set((await Promise.all(known.map((ask) => ask(some)))).flatMap((set) => [...set]))
+          for (const digest of some) if (!needed.has(digest)) await place.readable.delete(dirname(blobPath(digest)))
+        }
+      }
+  })
+}
+
+type Known = Parameters<Parameters<typeof withFacts>[1]>[0]['known']
+
+/** Opens the databases of all these snapshots together. */
+async function withAll(
+  place: Side,
+  names: string[],
+  known: Known[],
+  work: (known: Known[]) => Promise<void>,
+): Promise<void> {
+  const [name, ...others] = names
+  if (name === undefined) return work(known)
+  const snapshot = await readSnapshot(place.raw, name)
+  await withDatabase(place.raw, snapshot, (file) =>
+    withFacts(file, (facts) => withAll(place, others, [...known, facts.known], work)),
+  )
+}
