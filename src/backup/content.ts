@@ -62,6 +62,7 @@ async function copyFile(
       done(problem === undefined ? null : new Error(problem))
     },
   })
+  through.on('error', () => {}) // whoever reads it throws it
   try {
     if (problem) return problem
     const sent = content.size > 0 ? content.sendTo(through, { first: 0, last: content.size - 1 }) : Promise.resolve()

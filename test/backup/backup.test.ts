@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { Configuration } from '../../src/config/configuration.ts'
+import { createAsked } from '../../src/features/collection/asked.ts'
+import { openAccounts } from '../../src/metadata/accounts-alone.ts'
 import { openStores } from '../../src/stores.ts'
 import { eventually, type TestApp, useApp } from '../support/app.ts'
 import { call } from '../support/client.ts'
@@ -42,36 +46,49 @@ describe('a backup of a registry that serves', () => {
     const time = { ms: 0 }
     const shifted = { now: () => new Date(Date.now() + time.ms) }
     const app = await useApp(change, { clock: shifted })
-    const collect = () => call(urlOf(app), 'POST', '/api/v1/jobs', { body: '{"kind":"gc","force":true}', headers })
-    const headers = { 'Content-Type': 'application/json' }
-    const [kept, going] = [await push(app, 30, 'kept'), await push(app, 60, 'going')]
-    for (const { repository, digest } of going.slice(0, 30)) await remove(urlOf(app), repository, digest)
+    const database = await openAccounts({ url: undefined, folder: join(app.folder, 'data/holdfast'), clock: shifted })
+    const asked = createAsked({ vault: database.vault, clock: shifted })
+    async function collect(): Promise<void> {
+      const { id } = await asked.ask({ id: randomUUID(), force: true })
+      await eventually(async () => (await asked.report())?.id === id)
+    }
+    const [kept, going] = [await push(app, 15, 'kept'), await push(app, 40, 'going')]
+    for (const { repository, digest } of going.slice(0, 20)) await remove(urlOf(app), repository, digest)
     time.ms += 2 * hour // all that is deleted from now on is nobody's at once
     const folder = await useFolder()
-    const place = await placeAt(join(folder, 'backup'))
+    const fast = await placeAt(join(folder, 'backup'))
+    const place = {
+      ...fast,
+      publish: async (from: string, to: string) => (await setTimeout(60), await fast.publish(from, to)),
+    }
     let isOver = false
-    const beside = (async () => {
+    const pushing = (async () => {
       for (let i = 0; !isOver; i++) {
         await pushText(urlOf(app), 'late/app', `v${i}`, `late ${i}`)
-        const old = going[30 + (i % 30)]!
-        if (i < 30) await remove(urlOf(app), old.repository, old.digest)
-        if (i % 5 === 0) assert.equal((await collect()).status, 200)
+        const old = going[20 + i]!
+        if (i < 20) await remove(urlOf(app), old.repository, old.digest)
       }
+    })()
+    const collecting = (async () => {
+      while (!isOver) await collect()
     })()
     const made = await backUpTo(place, configurationOf(app), { clock: shifted })
     isOver = true
-    await beside
+    await Promise.all([pushing, collecting])
     assert.deepEqual([made.lacking, made.problems], [[], []])
-    assert.ok(made.blobs >= 60)
+    const stored = (await blobFiles(join(app.folder, 'data'))).length
+    time.ms += 60_000 // what was condemned meanwhile
+    await collect()
+    assert.ok((await blobFiles(join(app.folder, 'data'))).length < stored)
+    await database.close()
     assert.deepEqual((await verifyAt(place, configurationOf(app))).problems, [])
     const target = { folder: join(folder, 'restored') }
     await restoreFrom(place, configurationOf(target))
     const restored = await serve(target.folder)
     await expectWhole(urlOf(restored), kept)
-    // Again from a source that was not told to wait.
     await eventually(async () => restored.logged().includes('volume.reconciled'))
     const links = await readdir(join(target.folder, 'data/docker/registry/v2/repositories'), { recursive: true })
-    assert.ok(links.filter((path) => path.endsWith('/link')).length > 90)
+    assert.ok(links.filter((path) => path.endsWith('/link')).length > 45)
     await restored.close(0)
     const { output, code } = await holdfast('fsck', '--data', join(target.folder, 'data'))
     assert.equal(code, 0, output)
