@@ -41,7 +41,7 @@ async function move(from: Change, to: Change, place: Awaited<ReturnType<typeof p
   assert.equal((await fetch(`http://127.0.0.1:${restored.port}/v2/team/app/manifests/v1`)).status, 200)
   await pushText(`http://127.0.0.1:${restored.port}`, 'team/app', 'v2', 'three')
   await restored.close()
-  return { folder, configuration }
+  return { folder, configuration, images }
 }
 
 describe('a backup in a bucket', { skip: withoutS3 }, () => {
@@ -109,11 +109,16 @@ describe('a backup of a registry on PostgreSQL', { skip: withoutPostgres }, () =
     const [one, two] = [await postgres.createDatabase(), await postgres.createDatabase()]
     const folder = await useFolder()
     const place = await placeAt(folder)
-    await move(at(one), at(two), place)
+    const { folder: restored, images } = await move(at(one), at(two), place)
+    const links = await readdir(join(restored, 'data/docker/registry/v2/repositories'), { recursive: true })
+    assert.ok(links.some((path) => path.endsWith('tags/v1/current/link')))
     await assert.rejects(restoreFrom(place, configurationFor(join(folder, 'data'), at(two))), /it is not empty/)
     const store = await createPostgresStore({ url: two, clock })
     assert.equal((await store.vault.list('backup')).length, 0)
     await store.close()
-    await move(at(one), () => {}, place)
+    const target = await useFolder()
+    await restoreFrom(place, configurationFor(join(target, 'data')))
+    const app = await useApp(() => {}, { folder: target })
+    await expectWhole(`http://127.0.0.1:${app.port}`, images)
   })
 })
