@@ -37,7 +37,6 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     log,
     configuration,
     clock,
-    isRemote,
     follow: configuration.storage.followTree,
     isServing: true,
     breathe: () => setTimeout(pauseMs, undefined, { signal: stopping.signal }),

@@ -5,7 +5,7 @@ import { createAccountCommands } from './account-commands.ts'
 import { createCollectionCommands, isGoing, suspect } from './collection-commands.ts'
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
-import { store, trash } from './manifests.ts'
+import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { tag, untag } from './tags.ts'
 import { uploadStateCommands } from './upload-states.ts'
@@ -38,6 +38,7 @@ export interface Act {
  */
 export function createCommands(dialect: Dialect) {
   const { lock } = dialect
+  const trash = createTrash(dialect)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`
@@ -75,7 +76,7 @@ export function createCommands(dialect: Dialect) {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
-    ...createCollectionCommands({ dialect, repositoryId, record }),
+    ...createCollectionCommands({ dialect, repositoryId, record, trash }),
     ...vaultCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */
@@ -129,7 +130,7 @@ export function createCommands(dialect: Dialect) {
       const id = yield* repositoryId(repository)
       if (id === undefined) return undefined
       const [manifest] = yield sql(
-        'select id, subject from manifest where repository_id = ?1 and digest = ?2 and trashed_at is null',
+        'select id from manifest where repository_id = ?1 and digest = ?2 and trashed_at is null',
         ...[id, digest],
       )
       if (!manifest) return undefined
@@ -137,11 +138,7 @@ export function createCommands(dialect: Dialect) {
       const tags = found.map(({ name }) => String(name))
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
       for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })
-      const subject = manifest.subject === null ? undefined : String(manifest.subject)
-      yield* trash(
-        { id: Number(manifest.id), repositoryId: id, digest, subject },
-        { at: act.at, by: act.actor.name, why: 'deleted', tags },
-      )
+      yield* trash(id, [digest], { at: act.at, by: act.actor.name, why: 'deleted', tags })
       return tags
     },
 
