@@ -22,6 +22,8 @@ export interface Done {
   untagged: number
   /** Manifests of the trash that ended. */
   manifests: number
+  /** How many of them ended before their time, because the disk is nearly full. */
+  early: number
   /** Blobs that were taken out of a repository. */
   unlinked: number
   /** Blobs that no repository holds any more, and their bytes. */
@@ -79,20 +81,22 @@ export function createSteps({ facts, storage, log, follow, breathe }: RunDeps, d
   }
 
   /** Ends what was in the trash for long enough. */
-  async function emptyTrash({ trashed, ended }: Limits): Promise<void> {
-    for (;;) {
-      const found = await facts.expired(trashed, portion)
-      let count = 0
-      for (const [repository, own] of Map.groupBy(found, (one) => one.repository))
-        count += await facts.end(
-          repository,
-          own.map(({ digest }) => digest),
-          { before: trashed, doubtedAt: ended },
-        )
-      done.manifests += count
-      if (found.length < portion || count === 0) return
-      await breathe()
-    }
+  async function emptyTrash(limits: Limits): Promise<void> {
+    while (await endOldest(limits)) await breathe()
+  }
+
+  /** Ends the oldest of what was in the trash for long enough; false when that was all. */
+  async function endOldest({ trashed, ended }: Limits, most = portion): Promise<boolean> {
+    const found = await facts.expired(trashed, most)
+    let count = 0
+    for (const [repository, own] of Map.groupBy(found, (one) => one.repository))
+      count += await facts.end(
+        repository,
+        own.map(({ digest }) => digest),
+        { before: trashed, doubtedAt: ended },
+      )
+    done.manifests += count
+    return found.length === most && count > 0
   }
 
   /** Takes blobs out of repositories where nothing refers to them. */
@@ -156,7 +160,7 @@ export function createSteps({ facts, storage, log, follow, breathe }: RunDeps, d
     done.bytes += blobs.reduce((sum, { size }) => sum + size, 0)
   }
 
-  return { readManifests, beginDoubts, trashLoose, emptyTrash, judge, condemn, deleteFiles }
+  return { readManifests, beginDoubts, trashLoose, emptyTrash, endOldest, judge, condemn, deleteFiles }
 }
 
 const digestsOf = (all: Bytes[]) => all.map(({ digest }) => digest)

@@ -2,6 +2,7 @@ import type { Feature, Platform, Serving } from './feature.ts'
 import { accessLog } from './access-log/index.ts'
 import { accounts } from './accounts/index.ts'
 import { collection } from './collection/index.ts'
+import { disk } from './disk/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
 import { history } from './history/index.ts'
@@ -31,6 +32,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     ...(on.auth?.kind === 'htpasswd' ? [(await import('./htpasswd/index.ts')).htpasswd(platform, on.auth)] : []),
     ...(on.auth?.kind === 'silly' ? [(await import('./silly/index.ts')).silly(on.auth)] : []),
     maintenance(platform),
+    disk(platform, serving),
     manifestRules(platform),
     notifications(platform, serving),
     uploadPurge(platform),
