@@ -11,6 +11,7 @@ import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
 import { notifications } from './notifications/index.ts'
 import { scrub } from './scrub/index.ts'
+import { usage } from './usage/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
 export type { Feature } from './feature.ts'
@@ -40,6 +41,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     scrub(platform),
     collection(platform, serving),
     history(platform),
+    usage(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

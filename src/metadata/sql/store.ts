@@ -4,6 +4,7 @@ import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
+import type { SizeFacts } from '../size-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { createAccountFacts } from './account-facts.ts'
@@ -14,6 +15,7 @@ import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
+import { createSizeFacts } from './size-facts.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
@@ -25,6 +27,7 @@ export type SqlStore = MetadataStore & {
   accounts: AccountFacts
   history: HistoryFacts
   collection: CollectionFacts
+  sizes: SizeFacts
 }
 
 interface Deps {
@@ -118,6 +121,7 @@ export function createSqlStore({
     volume: createVolumeFacts({ reads, read, run, now, forget }),
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
+    sizes: createSizeFacts({ read }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
