@@ -94,6 +94,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...{ configuration, storage, metadata, volume, log, clock },
       ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
       sizes: store.sizes,
+      quotas: store.quotas,
     },
     {
       stopping: stopping.signal,

@@ -35,6 +35,7 @@ const allowed: Record<string, string[]> = {
     'src/metadata/audit-hash.ts',
     'src/metadata/collection-facts.ts',
     'src/metadata/history-facts.ts',
+    'src/metadata/quota-facts.ts',
     'src/metadata/size-facts.ts',
     'src/volume/document.ts',
     'src/collection/',

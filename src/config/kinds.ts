@@ -169,7 +169,7 @@ export const networkKind: Kind<string> = {
 const sizes = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40 }
 
 /** An amount of bytes. */
-const sizeKind: Kind<number> = {
+export const sizeKind: Kind<number> = {
   form: 'a size such as 500MB or 10GiB, or a number of bytes',
   parse(text) {
     const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?(?:([kmgt]i?)?b?)?$/i.exec(text) ?? []

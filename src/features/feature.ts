@@ -7,6 +7,7 @@ import type { Configuration } from '../config/configuration.ts'
 import type { AccountFacts } from '../metadata/account-facts.ts'
 import type { CollectionFacts } from '../metadata/collection-facts.ts'
 import type { HistoryFacts } from '../metadata/history-facts.ts'
+import type { QuotaFacts } from '../metadata/quota-facts.ts'
 import type { SizeFacts } from '../metadata/size-facts.ts'
 import type { Gate, Observer, Route } from '../http/types.ts'
 import type { Job } from '../platform/jobs.ts'
@@ -29,6 +30,7 @@ export interface Platform {
   collection: CollectionFacts
   history: HistoryFacts
   sizes: SizeFacts
+  quotas: QuotaFacts
   /** Resolves when all is known that the volume holds, with whether that could be. */
   volume: { passed(): Promise<boolean> }
   log: Log

@@ -10,6 +10,7 @@ import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
 import { notifications } from './notifications/index.ts'
+import { quotas } from './quotas/index.ts'
 import { scrub } from './scrub/index.ts'
 import { usage } from './usage/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
@@ -42,6 +43,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     collection(platform, serving),
     history(platform),
     usage(platform),
+    quotas(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

@@ -17,6 +17,7 @@ const seed = Number(process.env.HOLDFAST_SEED ?? 1)
 const stepsInPostgres = steps / 2
 const perRound = 20
 const clients = 4
+const scopes = ['team', 'team/app1']
 
 /** Pushes, mounts, deletes, restores and collection at once, with crashes, against what each client knows. */
 async function play(options: WorldOptions & { collectors: number; steps?: number }): Promise<void> {
@@ -24,6 +25,7 @@ async function play(options: WorldOptions & { collectors: number; steps?: number
   const world = await createWorld(options)
   const oracles = Array.from({ length: clients }, (_, index) => createOracle(`team/app${index}`))
   try {
+    for (const scope of scopes) await world.store.quotas.set({ scope, limit: 1e12, soft: 80 })
     const slow = slowStorage(world, random)
     let running = world.start(slow)
     for (let played = 0; played < (options.steps ?? steps); played += perRound * clients) {
@@ -116,6 +118,12 @@ async function expectClean(
     )
   assert.deepEqual(await world.store.collection.doomed(), { count: 0, bytes: 0 })
   await expectSizes(world, oracles)
+  for (const scope of scopes) {
+    const charged = await world.store.quotas.find(scope)
+    await world.store.quotas.set(charged!)
+    assert.deepEqual(await world.store.quotas.find(scope), charged, 'counted anew it is the same')
+    assert.ok(charged!.used > 0)
+  }
 }
 
 /** What is said to be stored is what lies on the disk, and what an image frees is what nobody else needs. */

@@ -12,12 +12,14 @@ interface Shared {
   repositoryId(name: string): Steps<number | undefined>
   record(act: Act, happenings: Happening[]): Steps<void>
   trash: ReturnType<typeof createTrash>
+  /** Gives quotas back what a repository has lost. */
+  release(repository: string, digests: Digest[]): Steps<void>
 }
 
 const nothing = { unlinked: 0, condemned: [] }
 
 /** The commands of the collector. What they are given was found before: each looks again under its locks. */
-export function createCollectionCommands({ dialect, repositoryId, record, trash }: Shared) {
+export function createCollectionCommands({ dialect, repositoryId, record, trash, release }: Shared) {
   const { lock, textsOf } = dialect
   const isHeld = 'exists (select 1 from blob_link where blob_link.digest = value)'
 
@@ -100,6 +102,7 @@ export function createCollectionCommands({ dialect, repositoryId, record, trash 
       const these = `repository_id = ?1 and digest in (select value from ${textsOf('?2')})`
       if (needed.length > 0) yield sql(`update blob_link set doubted_at = null where ${these}`, id, needed)
       if (going.length > 0) yield sql(`delete from blob_link where ${these}`, id, going)
+      yield* release(repository, going)
       const condemned = going.length > 0 ? yield* condemnHeldByNone(going, act.at) : []
       return { waits, unlinked: going.length, condemned }
     },
@@ -183,6 +186,7 @@ export function createCollectionCommands({ dialect, repositoryId, record, trash 
       const files = `select digest, length(content), 'condemned', cast(?3 as bigint) from manifest where ${these}`
       yield sql(`${doomed} ${files} ${doomedBefore}`, id, going, now)
       yield sql(`delete from manifest where ${these}`, id, going)
+      yield* release(repository, going)
       return going.length
     },
 

@@ -5,6 +5,7 @@ import { createAccountCommands } from './account-commands.ts'
 import { createCollectionCommands, isGoing, suspect } from './collection-commands.ts'
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
+import { createQuotaCommands } from './quota-commands.ts'
 import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { tag, untag } from './tags.ts'
@@ -39,6 +40,7 @@ export interface Act {
 export function createCommands(dialect: Dialect) {
   const { lock } = dialect
   const trash = createTrash(dialect)
+  const quotas = createQuotaCommands(dialect)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`
@@ -72,11 +74,21 @@ export function createCommands(dialect: Dialect) {
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }
 
+  /** The blobs of a push that the repository holds, and the manifest itself. */
+  function* bytesOf(
+    repository: number | undefined,
+    { manifest, references }: ManifestPush,
+  ): Steps<Map<Digest, number>> {
+    const sizes = yield* sizesOf(blobSizes, repository, references)
+    return sizes.set(manifest.digest, manifest.content.length)
+  }
+
   return {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
-    ...createCollectionCommands({ dialect, repositoryId, record, trash }),
+    ...createCollectionCommands({ dialect, repositoryId, record, trash, release: quotas.release }),
+    ...quotas.commands,
     ...vaultCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */
@@ -104,6 +116,7 @@ export function createCommands(dialect: Dialect) {
       if (id === undefined || !(yield* isLinked(id, digest))) return false
       yield* record(act, [{ type: 'blob.deleted', repository, digest }])
       yield sql('delete from blob_link where repository_id = ?1 and digest = ?2', id, digest)
+      yield* quotas.release(repository, [digest])
       yield* suspect(digest, act.at)
       return true
     },
@@ -112,16 +125,19 @@ export function createCommands(dialect: Dialect) {
       const { repository, tags, artifactType, annotations, subject } = push
       const { digest, mediaType, content } = push.manifest
       yield* lock({ together: [repository], alone: tags.map((name) => `${repository}:${name}`) })
-      const known = yield* repositoryId(repository)
+      const { known, isLimited } = yield* repositoryAndQuotas(repository)
       const refused = yield* objection(known, push)
       if (refused) return refused
       const size = content.length
+      const charges = isLimited ? yield* quotas.charging(repository, yield* bytesOf(known, push)) : undefined
+      if (charges?.refused) return charges.refused
       yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
       const id = known ?? (yield* ensureRepository(repository))
       yield* store(id, { ...push.manifest, subject, references: push.references }, act.at)
       yield* refer(id, { subject, digest, mediaType, size, artifactType, annotations })
       for (const name of tags)
         yield* tag(id, name, digest, { at: act.at, by: act.actor.name, why: push.why ?? 'pushed' })
+      yield* charges?.charge() ?? []
       return { outcome: 'pushed' }
     },
 
@@ -195,6 +211,13 @@ export function createCommands(dialect: Dialect) {
       yield sql('update job set leased_until = 0, due_at = ?1 where name = ?2 and holder = ?3', dueAt, name, holder)
     },
   }
+}
+
+/** Also whether there are quotas at all: that costs nothing here. */
+function* repositoryAndQuotas(name: string): Steps<{ known: number | undefined; isLimited: boolean }> {
+  const text = `select (select id from repository where name = ?1) as id, (select count(*) from quota) as quotas`
+  const [row] = yield sql(text, name)
+  return { known: (row!.id ?? undefined) as number | undefined, isLimited: Number(row!.quotas) > 0 }
 }
 
 function* repositoryId(name: string): Steps<number | undefined> {

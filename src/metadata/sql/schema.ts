@@ -291,6 +291,21 @@ const migrations: ((words: Words) => string)[] = [
   create index refusal_id on refusal (id, sequence);
   create index refusal_at on refusal (at);
   `,
+  ({ text, integer, keyedTable }) => `
+  -- what an organization or a repository may store, and what was charged
+  create table quota (
+    scope ${text} primary key,
+    bytes ${integer} not null,
+    soft ${integer} not null,
+    used ${integer} not null
+  ) ${keyedTable};
+  create table quota_blob (
+    scope ${text} not null,
+    digest ${text} not null,
+    size ${integer} not null,
+    primary key (scope, digest)
+  ) ${keyedTable};
+  `,
 ]
 
 export const schemaVersion = migrations.length

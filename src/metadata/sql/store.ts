@@ -4,6 +4,7 @@ import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
+import type { QuotaFacts } from '../quota-facts.ts'
 import type { SizeFacts } from '../size-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
@@ -15,6 +16,7 @@ import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
+import { createQuotaFacts } from './quota-facts.ts'
 import { createSizeFacts } from './size-facts.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
@@ -28,6 +30,7 @@ export type SqlStore = MetadataStore & {
   history: HistoryFacts
   collection: CollectionFacts
   sizes: SizeFacts
+  quotas: QuotaFacts
 }
 
 interface Deps {
@@ -122,6 +125,7 @@ export function createSqlStore({
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
     sizes: createSizeFacts({ read }),
+    quotas: createQuotaFacts({ read, run }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
