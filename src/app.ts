@@ -16,6 +16,7 @@ import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import { answerBrokenRequest } from './platform/broken-request.ts'
 import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
+import { createFailures } from './platform/failures.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
 import { createAlone, type Member } from './processes/alone.ts'
@@ -176,6 +177,7 @@ interface SurfaceParts {
 function createSurface({ options, registry, features, access, vault, isFirst }: SurfaceParts) {
   const { log, clock = systemClock } = options
   const { http } = options.configuration
+  const tellFailure = createFailures(log)
   const probe = route(
     'GET HEAD',
     '/',
@@ -187,10 +189,10 @@ function createSurface({ options, registry, features, access, vault, isFirst }: 
     access: () => access,
     vault,
     clock,
-    onError: (error, requestId) => log.error('request.failed', { requestId, error: textOf(error) }),
+    onError: (error, requestId) => tellFailure(error, { requestId }),
   })
   const watchdog = createWatchdog(options.pace)
-  const onError = (error: unknown, message: IncomingMessage) => log.error('request.failed', failureOf(error, message))
+  const onError = (error: unknown, message: IncomingMessage) => tellFailure(error, told(message))
   const handle = createHttpServer({
     routes: [...registryRoutes(registry), probe, api, ...features.flatMap((feature) => feature.routes ?? [])].map(
       (one) => features.reduce((wrapped, feature) => feature.wrap?.(wrapped) ?? wrapped, one),
@@ -309,16 +311,13 @@ function logEvents(events: RegistryEvent[], log: Log): void {
 }
 
 /** A request that failed through us, in the words of registry:2's log. */
-function failureOf(error: unknown, message: IncomingMessage): Record<string, unknown> {
+function told({ method, url, socket }: IncomingMessage): Record<string, unknown> {
   return {
-    'http.request.method': message.method,
-    'http.request.uri': message.url,
-    'http.request.remoteaddr': message.socket.remoteAddress,
-    error: textOf(error),
+    'http.request.method': method,
+    'http.request.uri': url,
+    'http.request.remoteaddr': socket.remoteAddress,
   }
 }
-
-const textOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error))
 
 const quick = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 

@@ -14,7 +14,7 @@ export interface Content {
   readonly size: number
   /** Where a client may fetch it instead, for a while and without credentials. */
   readonly location?: string
-  /** Writes the range into the sink without ending it; stops when the sink is destroyed. Throws on a short read. */
+  /** Writes the range into the sink without ending it; stops when the sink is destroyed. What the sink has taken is used again. Throws on a short read. */
   sendTo(sink: Writable, range: ByteRange): Promise<void>
   close(): Promise<void>
 }

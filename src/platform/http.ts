@@ -9,3 +9,8 @@ export function proxies(): NodeJS.ProcessEnv {
   const none = process.env.no_proxy ?? process.env.NO_PROXY ?? ''
   return { ...process.env, no_proxy: `${none},localhost,127.0.0.1,[::1]` }
 }
+
+/** Whether requests may have to go through one. */
+export function hasProxy(): boolean {
+  return ['http_proxy', 'https_proxy', 'all_proxy'].some((name) => process.env[name] || process.env[name.toUpperCase()])
+}

@@ -19,6 +19,8 @@ interface SeatOptions {
 /** A process that has run for so long had no trouble with its start. */
 const steadyMs = 10_000
 const [firstPauseMs, lastPauseMs] = [100, 30_000]
+/** Every process is asked whether it is there; one that owes so many answers hangs. */
+const [askEveryMs, maxOwed] = [5000, 4]
 
 /** The place of one process: whenever that dies another takes it, later and later when it does so at once. */
 export function createSeat({ program, start, serve, began, log }: SeatOptions) {
@@ -38,6 +40,7 @@ export function createSeat({ program, start, serve, began, log }: SeatOptions) {
       handlers,
     )
     let isGone = false
+    let watch: NodeJS.Timeout | undefined
     child = own
     own.on('message', (message, handle) => !isGone && calls.take(message as Message, handle))
     const exited = new Promise<{ code?: number | null; signal?: string | null; error?: string }>((resolve) => {
@@ -48,12 +51,17 @@ export function createSeat({ program, start, serve, began, log }: SeatOptions) {
       () => {
         present = calls
         log.info('process.started', { process, pid: own.pid })
+        watch = watchOver(calls, () => {
+          log.error('process.hangs', { process, pid: own.pid })
+          own.kill('SIGKILL')
+        })
         began(calls)
       },
       () => {}, // it has said why
     )
     const end = await exited
     isGone = true
+    clearInterval(watch)
     const hasServed = present !== undefined
     present = child = undefined
     calls.end()
@@ -87,4 +95,16 @@ export function createSeat({ program, start, serve, began, log }: SeatOptions) {
     },
     kill: () => void child?.kill('SIGKILL'),
   }
+}
+
+/** Tells when a process hangs. Counted in questions, not in time: a machine that was asleep has asked none. */
+function watchOver(calls: Calls, hangs: () => void): NodeJS.Timeout {
+  let owed = 0
+  return setInterval(() => {
+    if (owed++ >= maxOwed) return hangs()
+    calls.call('asked', ['are you there']).then(
+      () => (owed = 0),
+      () => {}, // it is gone, which is known
+    )
+  }, askEveryMs).unref()
 }

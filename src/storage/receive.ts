@@ -10,6 +10,8 @@ const most = 1 << 20
 /** Chunks one upload may hold: a chunk of one byte costs memory like hundreds. */
 const maxChunks = 1000
 const worthFreeing = 4096
+/** What Node keeps of a stream. */
+const state = '_readableState'
 
 type Receive = (file: FileHandle, offset: number, source: Readable, onChunk: (chunk: Buffer) => void) => Promise<number>
 
@@ -47,6 +49,7 @@ export function createReceiver(): Receive {
         ended = true
       }
       function onData(chunk: Buffer): void {
+        planNothing(source)
         try {
           onChunk(chunk)
         } catch (error) {
@@ -102,6 +105,14 @@ export function createReceiver(): Receive {
       })
     })
   }
+}
+
+/**
+ * After each chunk a stream plans to read more in the next tick, for those who wait for a full buffer. Ours flows, so that is
+ * nothing but a twentieth of the work of an upload; a stream that believes to have planned already does not.
+ */
+function planNothing(source: Readable & { [state]?: { readingMore: boolean } }): void {
+  if (source[state]) source[state].readingMore = true
 }
 
 /**

@@ -152,3 +152,22 @@ it('a supervisor whose first process cannot start says why, once, and ends', asy
   )
   await registry.dispose()
 })
+
+it('a process that hangs is replaced, the one that writes too', async () => {
+  const registry = await startTogether(2)
+  const [connection] = await registry.connections()
+  const before = registry.pids()
+  for (const pid of before) process.kill(pid, 'SIGSTOP')
+  await eventually(() => registry.pids().every((pid) => !before.includes(pid)), 60_000)
+  await eventually(
+    () =>
+      fetch(`${registry.url}/v2/_catalog`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    20_000,
+  )
+  assert.equal(registry.errors().match(/process\.hangs/g)?.length, 2)
+  connection!.close()
+  await registry.dispose()
+})

@@ -138,7 +138,7 @@ describe('S3 that fails', { timeout: 60_000, skip: need('versitygw') }, async ()
     let first = true
     const sink = new Writable({
       write(chunk: Buffer, _encoding, done) {
-        got.push(chunk)
+        got.push(Buffer.from(chunk)) // its memory is used again
         if (first) setTimeout(done, 3 * patience.idleMs)
         else done()
         first = false

@@ -1,5 +1,7 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { ByteRange, Content } from '../../http/types.ts'
+import { write } from '../file-content.ts'
+import type { ObjectBody } from './body.ts'
 import { type ObjectStore, StoreError } from './store.ts'
 
 interface Source {
@@ -7,8 +9,8 @@ interface Source {
   key: string
   size: number
   etag: string
-  /** The stream of all bytes, if it is open already. */
-  body?: Readable
+  /** All bytes, if they are on their way already. */
+  body?: ObjectBody
   location?: string
   /** How long the store may keep silent. */
   idleMs: number
@@ -24,7 +26,7 @@ const maxBreaks = 3
 export function createContent({ store, key, size, etag, idleMs, ...source }: Source): Content {
   let whole = source.body
 
-  async function openAt(first: number, last: number): Promise<Readable> {
+  async function openAt(first: number, last: number): Promise<ObjectBody> {
     const found = await store.get(key, { first, last, etag })
     if (!found) throw new StoreError(`${key} is gone from the store`)
     if (found.etag === etag) return found.body
@@ -46,13 +48,13 @@ export function createContent({ store, key, size, etag, idleMs, ...source }: Sou
           body ??= await openAt(position, last)
           await pump(body, sink, { first: position, last }, { idleMs, moved: (bytes) => void (position += bytes) })
         } catch (error) {
-          body?.destroy()
           breaks = position > before ? 1 : breaks + 1
           if (breaks > maxBreaks) throw error
+        } finally {
+          body?.destroy()
+          body = undefined
         }
-        body = undefined
       }
-      body?.destroy()
     },
     async close() {
       whole?.destroy()
@@ -78,54 +80,17 @@ interface Progress {
 }
 
 /**
- * Moves bytes until all of the range came and the sink has taken them.
- * @throws when the source ends before, or is silent too long while nobody holds it up
+ * Moves bytes until all of the range came and the sink has taken them, or is gone.
+ * @throws StoreError when the source ends before, or is silent too long
  */
-function pump(body: Readable, sink: Writable, { first, last }: ByteRange, { idleMs, moved }: Progress): Promise<void> {
-  let missing = last + 1 - first
-  let [isHeldUp, isTaken, hasEnded] = [false, false, false]
-  return new Promise((resolve, reject) => {
-    const silent = setTimeout(onSilence, idleMs)
-    function onSilence(): void {
-      if (isHeldUp || missing === 0) silent.refresh()
-      else done(new StoreError(`the store is silent for ${idleMs / 1000} s`))
-    }
-    function onDrain(): void {
-      isHeldUp = false
-      silent.refresh()
-      body.resume()
-    }
-    function onData(chunk: Buffer): void {
-      silent.refresh()
-      if (missing === 0) return void body.destroy() // more than was asked for
-      const part = chunk.length > missing ? chunk.subarray(0, missing) : chunk
-      missing -= part.length
-      moved(part.length)
-      const isLast = missing === 0
-      if (sink.write(part, isLast ? () => ((isTaken = true), settle()) : undefined) || isLast) return
-      isHeldUp = true
-      body.pause()
-    }
-    function onEnd(): void {
-      hasEnded = true
-      if (missing > 0) done(new StoreError(`the store sent ${missing} bytes too few`))
-      else settle()
-    }
-    const onError = (cause: Error) =>
-      missing > 0 && done(new StoreError(`the store broke off: ${cause.message}`, { cause }))
-    const onGone = () => done() // who reads knows that the sink is gone
-    const settle = () => isTaken && hasEnded && done()
-    function done(error?: Error): void {
-      clearTimeout(silent)
-      sink.off('drain', onDrain).off('close', onGone)
-      body.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError)
-      body.on('error', () => undefined)
-      if (!hasEnded) body.destroy()
-      if (error) reject(error)
-      else resolve()
-    }
-    if (sink.destroyed) return done()
-    sink.on('drain', onDrain).on('close', onGone)
-    body.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError)
-  })
+async function pump(body: ObjectBody, sink: Writable, { first, last }: ByteRange, progress: Progress): Promise<void> {
+  for (let missing = last + 1 - first; missing > 0 && !sink.destroyed;) {
+    const chunk = await body.next(progress.idleMs)
+    if (!chunk) throw new StoreError(`the store sent ${missing} bytes too few`)
+    const part = chunk.length > missing ? chunk.subarray(0, missing) : chunk
+    await write(sink, part)
+    missing -= part.length
+    progress.moved(part.length)
+    if (missing === 0) await body.next(progress.idleMs) // to its end, so that the connection can be used again
+  }
 }

@@ -1,6 +1,7 @@
 import type { UploadStates } from '../../metadata/upload-states.ts'
 import type { Content } from '../../http/types.ts'
 import type { StorageDriver } from '../../registry/ports/storage.ts'
+import { usualIdleMs } from './body.ts'
 import { contentOf, createContent } from './content.ts'
 import { createDirect } from './direct.ts'
 import { createPool } from './pool.ts'
@@ -30,7 +31,6 @@ const stagingPrefix = 'holdfast/staging/'
 const poolBytes = 48 << 20
 /** More than any manifest has: a larger link or manifest is damage, and not read into memory. */
 const maxSmall = 8 << 20
-const defaultIdleMs = 20_000
 const isBelow = (path: string, folder: string) => path.startsWith(`${folder}/`)
 
 /**
@@ -38,7 +38,7 @@ const isBelow = (path: string, folder: string) => path.startsWith(`${folder}/`)
  * with the parts and objects it names.
  */
 export function createObjectStorage(options: ObjectStorageOptions): StorageDriver {
-  const { store, partSize, uploads, id, redirect, idleMs = defaultIdleMs } = options
+  const { store, partSize, uploads, id, redirect, idleMs = usualIdleMs } = options
   const states = createStates(options.states)
   const keyFor = (path: string) => `${stagingPrefix}${path}/${id()}`
   const session = { store, states, pool: createPool(poolBytes), partSize, keyFor, read }
@@ -189,7 +189,7 @@ export function createObjectStorage(options: ObjectStorageOptions): StorageDrive
 async function collect(content: Content): Promise<Buffer> {
   const { Writable } = await import('node:stream')
   const chunks: Buffer[] = []
-  const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (chunks.push(chunk), done()) })
+  const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (chunks.push(Buffer.from(chunk)), done()) })
   if (content.size > 0) await content.sendTo(sink, { first: 0, last: content.size - 1 })
   return Buffer.concat(chunks)
 }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { ObjectBody } from './body.ts'
 
 export interface ObjectFacts {
   size: number
@@ -27,11 +27,11 @@ export interface ObjectStore {
   /** The most parts an upload may have, and the fewest bytes of each but the last. */
   limits: { parts: number; leastPart: number }
   head(key: string): Promise<ObjectFacts | undefined>
-  /** Opens an object from byte `first` to `last`, only as long as it is the one with this etag; the caller reads or destroys it. */
+  /** Opens an object from byte `first` to `last`, only as long as it is the one with this etag; the caller destroys the body. */
   get(
     key: string,
     part?: { first: number; last: number; etag: string },
-  ): Promise<(ObjectFacts & { body: Readable }) | undefined>
+  ): Promise<(ObjectFacts & { body: ObjectBody }) | undefined>
   put(key: string, body: Buffer[], modifiedAt?: Date): Promise<void>
   /** Inside the store, over what lies there. @throws when there is nothing to copy */
   copy(from: string, to: string, size: number): Promise<void>

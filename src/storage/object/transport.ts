@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
-import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
-import { http, proxies } from '../../platform/http.ts'
+import { hasProxy, http, proxies } from '../../platform/http.ts'
+import { bodyOf, type ObjectBody, usualIdleMs } from './body.ts'
 import { StoreError } from './store.ts'
+import { createWire } from './wire.ts'
 
 export interface Endpoint {
   protocol: 'http:' | 'https:'
@@ -32,7 +34,7 @@ export interface Patience {
 }
 
 const patience: Patience = {
-  idleMs: 15_000,
+  idleMs: usualIdleMs,
   slowMs: 300_000,
   attempts: 4,
   pauseMs: 200,
@@ -61,6 +63,9 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     'http:': new http.Agent(settings),
     'https:': new https.Agent({ ...settings, rejectUnauthorized: !skipVerify }),
   }
+
+  // A proxy is spoken to by Node's client.
+  const wire = hasProxy() ? undefined : createWire({ skipVerify })
 
   function sendOnce(request: StoreRequest, idle: number): Promise<IncomingMessage> {
     const { endpoint, method, path, headers, body } = request
@@ -128,7 +133,30 @@ export function createTransport({ skipVerify, ...given }: { skipVerify: boolean 
     }
   }
 
-  return { send, sendForText }
+  /**
+   * Opens an object, or a part of it. @returns undefined when there is none
+   * @throws StoreError
+   */
+  async function open(make: () => Promise<StoreRequest>, { isPart }: { isPart: boolean }): Promise<Opened | undefined> {
+    const opened = (await wire?.(await make(), idleMs)) ?? (await openSlowly(make))
+    if (!opened || !isPart || opened.status === 206) return opened
+    opened.body.destroy()
+    throw new StoreError('the store sent all of an object where a part was asked for')
+  }
+
+  async function openSlowly(make: () => Promise<StoreRequest>): Promise<Opened | undefined> {
+    const answer = await send(make, { expect: [404] })
+    if (await isMissing(answer)) return undefined
+    return { status: answer.statusCode!, headers: answer.headers, body: bodyOf(answer) }
+  }
+
+  return { send, sendForText, open }
+}
+
+interface Opened {
+  status: number
+  headers: IncomingHttpHeaders
+  body: ObjectBody
 }
 
 /** Whether an answer says that an object is not there. @throws StoreError when it is the bucket that is not there */

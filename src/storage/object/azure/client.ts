@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import { endpointOf, encodePath, encodeQuery, hostHeader } from '../address.ts'
+import { type ObjectBody, usualIdleMs } from '../body.ts'
 import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
 import { factsOf, type ObjectStore, type Part, StoreError } from '../store.ts'
@@ -117,14 +118,10 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
 
     async get(key, part) {
       const headers = part && { 'x-ms-range': `bytes=${part.first}-${part.last}`, 'if-match': part.etag }
-      const answer = await send({ method: 'GET', key, ...(headers && { headers }) }, { expect: [404] })
-      if (await isMissing(answer)) return undefined
-      if (part && answer.statusCode !== 206) {
-        answer.destroy()
-        throw new StoreError('the store sent all of a blob where a part was asked for')
-      }
-      answer.socket.setTimeout(0) // who reads it may be slow, and watches by itself
-      return { ...factsOf(answer.headers, modifiedHeader), body: answer }
+      const found = await transport.open(() => requestOf({ method: 'GET', key, ...(headers && { headers }) }), {
+        isPart: part !== undefined,
+      })
+      return found && { ...factsOf(found.headers, modifiedHeader), body: found.body }
     },
 
     async put(key, body, modifiedAt) {
@@ -198,10 +195,8 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
       for (let position = 0; position < size; position += maxPart) {
         const last = Math.min(size, position + maxPart) - 1
         const found = await store.get(from, { first: position, last, etag: facts.etag })
-        const chunks: Buffer[] = []
-        for await (const chunk of (found?.body ?? []) as AsyncIterable<Buffer>) chunks.push(chunk)
-        if (Buffer.concat(chunks).length !== last + 1 - position) throw new StoreError('the store sent too few bytes')
-        parts.push(await store.putPart(upload, first + parts.length, chunks))
+        if (!found) throw new StoreError(`${from} is gone from the store`)
+        parts.push(await store.putPart(upload, first + parts.length, await chunksOf(found.body)))
       }
       return parts
     },
@@ -233,6 +228,17 @@ export function createAzure(options: AzureOptions, { clock, id }: Deps): ObjectS
     },
   }
   return store
+}
+
+/** Copies of all that comes. @throws StoreError when that is less than announced */
+async function chunksOf(body: ObjectBody): Promise<Buffer[]> {
+  const chunks: Buffer[] = []
+  try {
+    for (let chunk; (chunk = await body.next(usualIdleMs));) chunks.push(Buffer.from(chunk))
+    return chunks
+  } finally {
+    body.destroy()
+  }
 }
 
 const listing = { restype: 'container', comp: 'list' }

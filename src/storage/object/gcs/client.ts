@@ -136,14 +136,8 @@ export function createGcs(options: GcsOptions, { clock, id }: Deps): ObjectStore
       const headers = part && { range: `bytes=${part.first}-${part.last}` }
       const query = { alt: 'media', ...(part && { ifGenerationMatch: part.etag }) }
       const call = { method: 'GET', path: `/download${pathOf(key)}`, query, ...(headers && { headers }) }
-      const answer = await send(call, { expect: [404] })
-      if (await isMissing(answer)) return undefined
-      if (part && answer.statusCode !== 206) {
-        answer.destroy()
-        throw new StoreError('the store sent all of an object where a part was asked for')
-      }
-      answer.socket.setTimeout(0) // who reads it may be slow, and watches by itself
-      return { ...factsOfStream(answer.headers), body: answer }
+      const found = await transport.open(() => requestOf(call), { isPart: part !== undefined })
+      return found && { ...factsOfStream(found.headers), body: found.body }
     },
 
     async put(key, body, modifiedAt) {

@@ -110,14 +110,10 @@ export function createS3(options: S3Options): ObjectStore {
 
     async get(key, part) {
       const headers = part && { range: `bytes=${part.first}-${part.last}`, 'if-match': part.etag }
-      const answer = await send({ method: 'GET', key, ...(headers && { headers }) }, { expect: [404] })
-      if (await isMissing(answer)) return undefined
-      if (part && answer.statusCode !== 206) {
-        answer.destroy()
-        throw new StoreError('the store sent all of an object where a part was asked for')
-      }
-      answer.socket.setTimeout(0) // who reads it may be slow, and watches by itself
-      return { ...factsOf(answer.headers, modifiedHeader), body: answer }
+      const found = await transport.open(() => requestOf({ method: 'GET', key, ...(headers && { headers }) }), {
+        isPart: part !== undefined,
+      })
+      return found && { ...factsOf(found.headers, modifiedHeader), body: found.body }
     },
 
     async put(key, body, modifiedAt) {
