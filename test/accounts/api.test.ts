@@ -195,6 +195,11 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'GET /repos/{repository}/-/tags': { ann: 200, carl: 404 },
   'PUT /repos/{repository}/-/tags/{tag}': { ann: 422, carl: 404 },
   'GET /repos/{repository}/-/trash': { ann: 200, carl: 404 },
+  'GET /repos/{repository}/-/images/{image}': { carl: 404, ann: 404 },
+  'GET /repos/{repository}/-/usage': { carl: 404, ann: 200 },
+  'GET /quotas/{repository}': none,
+  'PUT /quotas/{repository}': none,
+  'DELETE /quotas/{repository}': none,
 }
 
 it('asks in every operation whether the caller may', async () => {
