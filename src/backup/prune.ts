@@ -15,16 +15,20 @@ export async function prune(place: Side, keep: number): Promise<void> {
   for (const name of names.slice(0, -keep)) await removeSnapshot(raw, name)
   await withAll(place, names.slice(-keep), [], async (known) => {
     for (const algorithm of ['sha256', 'sha512'])
-      for (const prefix of await place.readable.list(`${blobsPath}/${algorithm}`)) {
-        const found = await place.readable.list(`${blobsPath}/${algorithm}/${prefix}`)
-        const digests = found.map((hex) => `${algorithm}:${hex}`).filter(isDigest)
-        for (let from = 0; from < digests.length; from += portion) {
-          const some = digests.slice(from, from + portion)
-          const needed = new Set((await Promise.all(known.map((ask) => ask(some)))).flatMap((set) => [...set]))
-          for (const digest of some) if (!needed.has(digest)) await place.readable.delete(dirname(blobPath(digest)))
-        }
-      }
+      for (const prefix of await place.readable.list(`${blobsPath}/${algorithm}`))
+        await pruneBlobs(place, `${algorithm}/${prefix}`, known)
   })
+}
+
+async function pruneBlobs({ readable }: Side, prefix: string, known: Known[]): Promise<void> {
+  const [algorithm] = prefix.split('/')
+  const found = await readable.list(`${blobsPath}/${prefix}`)
+  const digests = found.map((hex) => `${algorithm}:${hex}`).filter(isDigest)
+  for (let from = 0; from < digests.length; from += portion) {
+    const some = digests.slice(from, from + portion)
+    const needed = new Set((await Promise.all(known.map((ask) => ask(some)))).flatMap((set) => [...set]))
+    for (const digest of some) if (!needed.has(digest)) await readable.delete(dirname(blobPath(digest)))
+  }
 }
 
 type Known = Parameters<Parameters<typeof withFacts>[1]>[0]['known']

@@ -23,7 +23,7 @@ export async function useFolder(): Promise<string> {
 export const placeAt = (folder: string) => openPlace(folder, { mayMake: true, clock })
 
 /** Notes what is wrong. */
-export function listen(): { tell: Tell; problems: string[] } {
+function listen(): { tell: Tell; problems: string[] } {
   const problems: string[] = []
   const problem: Tell['problem'] = (digest, text, images) =>
     problems.push(`${digest} ${text} ${images.join(' ')}`.trim())
