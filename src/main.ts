@@ -12,6 +12,7 @@ const usage = `Usage: holdfast COMMAND
                         delete what nothing refers to, of a registry that does not run
   admin user COMMAND    make and change users in the database itself
   admin gc              have a registry collect garbage now, or tell what would go
+  admin scrub [REPO]    have a registry read its blobs again now
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
 
   setup HOST CODE       make the first administrator of a registry

@@ -90,6 +90,7 @@ const allowed: Record<string, string[]> = {
     'src/features/index.ts',
     'src/processes/',
     'src/stores.ts',
+    'src/backup/repair-source.ts',
   ],
   'src/commands/': [
     'src/backup/',

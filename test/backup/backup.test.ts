@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Configuration } from '../../src/config/configuration.ts'
-import { createAsked } from '../../src/features/collection/asked.ts'
+import { createAsked } from '../../src/features/asked.ts'
 import { openAccounts } from '../../src/metadata/accounts-alone.ts'
 import { openStores } from '../../src/stores.ts'
 import { eventually, type TestApp, useApp } from '../support/app.ts'
@@ -47,7 +47,7 @@ describe('a backup of a registry that serves', () => {
     const shifted = { now: () => new Date(Date.now() + time.ms) }
     const app = await useApp(change, { clock: shifted })
     const database = await openAccounts({ url: undefined, folder: join(app.folder, 'data/holdfast'), clock: shifted })
-    const asked = createAsked({ vault: database.vault, clock: shifted })
+    const asked = createAsked<{ force: boolean }>({ vault: database.vault, clock: shifted, kind: 'collection' })
     async function collect(): Promise<void> {
       const { id } = await asked.ask({ id: randomUUID(), force: true })
       await eventually(async () => (await asked.report())?.id === id)
