@@ -8,7 +8,7 @@ import type { StorageDriver } from '../registry/ports/storage.ts'
 import { keysPath } from '../storage/encrypted/paths.ts'
 import { each } from '../storage/object/parallel.ts'
 import { databasePlace, openReadable, openStorageAlone } from '../stores.ts'
-import { copyBlob, objectionTo, type Side, writeFile } from './content.ts'
+import { copyBlob, createPace, objectionTo, type Pace, type Side, writeFile } from './content.ts'
 import { type SnapshotFacts, withFacts } from './facts.ts'
 import { withHold } from './hold.ts'
 import { prune } from './prune.ts'
@@ -41,6 +41,8 @@ interface Options {
   keep?: number | undefined
   /** Reads again what the backup has, and replaces what is damaged. */
   recheck: boolean
+  /** The most bytes a second that are copied. */
+  limit?: number | undefined
 }
 
 /**
@@ -73,10 +75,11 @@ async function expectOwn(to: StorageDriver, identity: string): Promise<void> {
 }
 
 async function copyAll(
-  { configuration, clock, to: raw, tell, keep, recheck }: Options,
+  { configuration, clock, to: raw, tell, keep, recheck, limit }: Options,
   from: Side,
   expectHeld: () => void,
 ) {
+  const pace = limit === undefined ? undefined : createPace(limit)
   await raw.delete(uploadsPath) // what was cut off
   await raw.sweep?.(new Date(clock.now().getTime() - day))
   await sweepSnapshots(raw)
@@ -87,7 +90,7 @@ async function copyAll(
     await copyKeys(from.raw, raw)
     const to = { raw, readable: await openReadable(configuration, raw, clock) }
     return withFacts(file, async (facts) => {
-      const { lacking, progress } = await copyBlobs({ facts, from, to, tell, isQuick: !recheck, expectHeld })
+      const { lacking, progress } = await copyBlobs({ facts, from, to, tell, isQuick: !recheck, expectHeld, pace })
       const snapshot = await addSnapshot(raw, file, { at, ...facts.totals, lacking })
       if (keep !== undefined) await prune(to, keep)
       expectHeld()
@@ -104,16 +107,17 @@ interface Copying {
   /** Whether the size of what is there says enough. */
   isQuick: boolean
   expectHeld?(): void
+  pace?: Pace | undefined
 }
 
 /** Copies every blob that is not there; tells which cannot be. */
-export async function copyBlobs({ facts, from, to, tell, isQuick, expectHeld }: Copying) {
+export async function copyBlobs({ facts, from, to, tell, isQuick, expectHeld, pace }: Copying) {
   const lacking: Snapshot['lacking'] = []
   const progress: Progress = { done: 0, of: facts.totals.blobs, copied: 0, copiedBytes: 0 }
   for await (const blobs of facts.blobs())
     await each(blobs, width, async (blob) => {
       const isThere = (await objectionTo(to, blob, isQuick)) === undefined
-      const problem = isThere ? undefined : await copyBlob(from, to.raw, blob)
+      const problem = isThere ? undefined : await copyBlob(from, to.raw, { ...blob, pace })
       expectHeld?.()
       if (problem !== undefined) {
         lacking.push({ digest: blob.digest, problem })

@@ -18,6 +18,21 @@ export interface Blob {
   size: number
 }
 
+/** How long to wait, in milliseconds, after so many bytes. */
+export type Pace = (bytes: number) => number
+
+const unpaced: Pace = () => 0
+
+/** Lets so many bytes pass in a second, together. */
+export function createPace(bytesPerSecond: number): Pace {
+  let free = performance.now()
+  return (bytes) => {
+    const now = performance.now()
+    free = Math.max(free, now) + (bytes / bytesPerSecond) * 1000
+    return free - now
+  }
+}
+
 /** Why a blob is not there as it should be; undefined when it is. With `isQuick` its bytes are not read. */
 export async function objectionTo({ readable }: Side, { digest, size }: Blob, isQuick: boolean) {
   const path = blobPath(digest)
@@ -33,20 +48,24 @@ export async function objectionTo({ readable }: Side, { digest, size }: Blob, is
  * Copies a blob as it lies, hashing it, and publishes it only where it is what its name says; tells what is wrong with it otherwise.
  * @throws what either storage throws that has nothing to do with this blob
  */
-export async function copyBlob(from: Side, to: StorageDriver, blob: Blob): Promise<string | undefined> {
+export async function copyBlob(
+  from: Side,
+  to: StorageDriver,
+  { pace = unpaced, ...blob }: Blob & { pace?: Pace | undefined },
+): Promise<string | undefined> {
   const plain = blobPath(blob.digest)
   const isSealed = from.raw !== from.readable && (await from.raw.stat(sealedPath(plain))) !== undefined
-  if (!isSealed) return copyFile(from.raw, to, { path: plain, ...blob })
+  if (!isSealed) return copyFile(from.raw, to, { path: plain, pace, ...blob })
   // What is encrypted says by itself whether it is whole, but only to who decrypts it.
   const problem = await objectionTo(from, blob, false)
-  return problem ?? copyFile(from.raw, to, { path: sealedPath(plain) })
+  return problem ?? copyFile(from.raw, to, { path: sealedPath(plain), pace })
 }
 
 /** Copies what lies at a path, as long as it is what is expected. */
 async function copyFile(
   from: StorageDriver,
   to: StorageDriver,
-  { path, digest, size }: { path: string } & Partial<Blob>,
+  { path, pace, digest, size }: { path: string; pace: Pace } & Partial<Blob>,
 ): Promise<string | undefined> {
   const content = await from.open(path)
   if (!content) return 'is missing'
@@ -55,7 +74,10 @@ async function copyFile(
   const through = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       digester?.update(chunk)
-      done(null, Buffer.from(chunk)) // whoever sends uses its buffer again
+      const copy = Buffer.from(chunk) // whoever sends uses its buffer again
+      const ms = pace(chunk.length)
+      if (ms > 0) setTimeout(done, ms, null, copy)
+      else done(null, copy)
     },
     flush(done) {
       if (digest !== undefined && digester?.digest() !== digest) problem = 'is damaged'

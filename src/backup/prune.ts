@@ -7,13 +7,16 @@ import { listSnapshots, readSnapshot, removeSnapshot, withDatabase } from './sna
 
 const blobsPath = 'docker/registry/v2/blobs'
 const portion = 500
+const untouched = 'Backed up, but nothing old was removed'
 
-/** Removes all snapshots but the newest, and then the blobs that none of those names. @throws Error where one cannot be read */
+/**
+ * Removes all snapshots but the newest, and then the blobs that none of those names.
+ * @throws Error where one that stays cannot be read: then nothing is removed
+ */
 export async function prune(place: Side, keep: number): Promise<void> {
-  const { raw } = place
-  const names = await listSnapshots(raw)
-  for (const name of names.slice(0, -keep)) await removeSnapshot(raw, name)
+  const names = await listSnapshots(place.raw)
   await withAll(place, names.slice(-keep), [], async (known) => {
+    for (const name of names.slice(0, -keep)) await removeSnapshot(place.raw, name)
     for (const algorithm of ['sha256', 'sha512'])
       for (const prefix of await place.readable.list(`${blobsPath}/${algorithm}`))
         await pruneBlobs(place, `${algorithm}/${prefix}`, known)
@@ -42,8 +45,15 @@ async function withAll(
 ): Promise<void> {
   const [name, ...others] = names
   if (name === undefined) return work(known)
-  const snapshot = await readSnapshot(place.raw, name)
+  const snapshot = await readSnapshot(place.raw, name).catch(notPruned)
   await withDatabase(place.raw, snapshot, (file) =>
     withFacts(file, (facts) => withAll(place, others, [...known, facts.known], work)),
-  )
+  ).catch(notPruned)
+}
+
+function notPruned(error: Error): never {
+  if (error.message.startsWith(untouched)) throw error
+  throw new Error(`${untouched}: ${error.message}; remove its files in holdfast/snapshots if it is of no use`, {
+    cause: error,
+  })
 }

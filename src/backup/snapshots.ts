@@ -50,8 +50,7 @@ export async function readSnapshot(
   if (!names.includes(name)) throw new Error(`there is no snapshot ${name}; there are ${names.join(', ')}`)
   const content = await storage.get(`${folder}/${name}.json`)
   const read = parse(content) as Snapshot | undefined
-  if (typeof read?.database?.digest !== 'string')
-    throw new Error(`snapshot ${name} is damaged: its .json says nothing; name another one with --at`)
+  if (typeof read?.database?.digest !== 'string') throw new Error(`snapshot ${name} is damaged: its .json says nothing`)
   if (read.format !== 1) throw new Error(`snapshot ${name} is of a newer Holdfast: use that one`)
   return { name, ...read }
 }
@@ -91,7 +90,7 @@ export async function withDatabase<Result>(
   return withFolder(async (parent) => {
     const file = join(parent, 'holdfast.db')
     const content = await storage.open(`${folder}/${name}.db`)
-    if (!content) throw new Error(`snapshot ${name} is damaged: its database is missing; name another one with --at`)
+    if (!content) throw new Error(`snapshot ${name} is damaged: its database is missing`)
     try {
       const sink = createWriteStream(file, { mode: 0o600 })
       if (content.size > 0) await content.sendTo(sink, { first: 0, last: content.size - 1 })
@@ -101,7 +100,7 @@ export async function withDatabase<Result>(
       await content.close()
     }
     if ((await hashFile(file)) !== database.digest)
-      throw new Error(`snapshot ${name} is damaged: its database is not what was written; name another one with --at`)
+      throw new Error(`snapshot ${name} is damaged: its database is not what was written`)
     return work(file)
   })
 }

@@ -18,6 +18,7 @@ on. Encrypted blobs stay encrypted, and need the keys of CONFIG to be verified a
   --endpoint URL   another S3 server than Amazon's
   --region REGION  of the bucket (default AWS_REGION, or us-east-1)
   --keep N         remove all snapshots but the newest N, and blobs that none of those names
+  --limit MIB      copy no more than so many MiB a second
   --recheck        read what the backup has as well, and copy again what is damaged there
   --at SNAPSHOT    another snapshot than the newest, with verify and restore
   --quick          look at the sizes of blobs only, with verify
@@ -30,7 +31,7 @@ be done.
 const text = { type: 'string' } as const
 const flag = { type: 'boolean', default: false } as const
 const options = {
-  ...{ data: text, endpoint: text, region: text, keep: text, at: text },
+  ...{ data: text, endpoint: text, region: text, keep: text, limit: text, at: text },
   ...{ recheck: flag, quick: flag, partial: flag },
   help: { type: 'boolean', short: 'h' },
 } as const
@@ -38,6 +39,7 @@ const options = {
 type Values = ReturnType<typeof read>['values']
 const read = (args: string[]) => parseArgs({ args, allowPositionals: true, options })
 
+const MiB = 1 << 20
 const clock = { now: () => new Date() }
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
@@ -61,18 +63,31 @@ export async function run(args: string[]): Promise<void> {
 type Verb = (address: string, rest: string[], values: Values) => Promise<boolean>
 
 const make: Verb = async (address, rest, values) => {
-  const keep = values.keep === undefined ? undefined : Number(values.keep)
-  if (keep !== undefined && !(Number.isSafeInteger(keep) && keep > 0))
-    throw new Error(`--keep is ${JSON.stringify(values.keep)}: expected a number from 1 on`)
+  const keep = numberOf('keep', values.keep)
+  const limit = numberOf('limit', values.limit)
   const configuration = await configurationOfVolume(rest, values.data, usage)
   const to = await open(address, values, true)
   const { backUp } = await import('../backup/back-up.ts')
-  const made = await backUp({ configuration, clock, to, tell, keep, recheck: values.recheck })
+  const made = await backUp({
+    configuration,
+    clock,
+    to,
+    tell,
+    keep,
+    recheck: values.recheck,
+    limit: limit && limit * MiB,
+  })
   say(
     `Backed up as ${made.name}: ${made.blobs} blobs of ${made.bytes} bytes, of which ${amount(made.copied)} were copied.`,
   )
   if (made.lacking.length > 0) say(`${made.lacking.length} blobs could not be copied: they are named above.`)
   return made.lacking.length === 0
+}
+
+function numberOf(name: string, value: string | undefined): number | undefined {
+  const number = value === undefined ? undefined : Number(value)
+  if (number === undefined || (Number.isSafeInteger(number) && number > 0)) return number
+  throw new Error(`--${name} is ${JSON.stringify(value)}: expected a whole number from 1 on`)
 }
 
 const verbs: Record<string, Verb> = {

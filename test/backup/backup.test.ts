@@ -221,6 +221,16 @@ describe('a backup that is damaged', async () => {
     const { code, output } = await holdfast('backup', 'ls', folder)
     assert.deepEqual([code, output.split('\n').length], [1, 3], output)
     assert.deepEqual((await verifyAt(place, configuration)).problems, [])
+    const before = (await blobFiles(folder)).length
+    await assert.rejects(backUpTo(place, configuration, { keep: 9 }), /Backed up, but nothing old was removed/)
+    assert.equal((await blobFiles(folder)).length, before)
+  })
+
+  it('is copied no faster than it may be', async () => {
+    const slow = await placeAt(await useFolder())
+    const begun = performance.now()
+    const { bytes } = await backUpTo(slow, configuration, { limit: 500 })
+    assert.ok(performance.now() - begun > (bytes / 500) * 900)
   })
 
   it('is restored only where nothing is', async () => {

@@ -33,6 +33,7 @@ function listen(): { tell: Tell; problems: string[] } {
 interface More {
   keep?: number
   recheck?: boolean
+  limit?: number
   clock?: { now(): Date }
 }
 
