@@ -1,114 +1,26 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
-import type { Configuration } from '../../src/config/configuration.ts'
-import { createAsked } from '../../src/features/asked.ts'
-import { openAccounts } from '../../src/metadata/accounts-alone.ts'
-import { openStores } from '../../src/stores.ts'
-import { eventually, type TestApp, useApp } from '../support/app.ts'
+import { useApp } from '../support/app.ts'
 import { call } from '../support/client.ts'
 import { configurationFor } from '../support/configuration.ts'
 import { holdfast } from '../support/holdfast.ts'
-import { pushIndex, pushText, remove } from '../support/push.ts'
-import { backUpTo, blobFiles, expectWhole, type Image, placeAt, restoreFrom, useFolder, verifyAt } from './tools.ts'
-
-const hour = 3_600_000
-const urlOf = ({ port }: TestApp) => `http://127.0.0.1:${port}`
-const change = (configuration: Configuration) => {
-  configuration.storage.delete = true
-  configuration.collection.graceMs = 0
-  configuration.collection.fusePercent = 100
-  configuration.trash.keepMs = 0
-}
-const configurationOf = ({ folder }: { folder: string }) => configurationFor(join(folder, 'data'), change)
-
-async function push(app: TestApp, count: number, name: string): Promise<Image[]> {
-  const images: Image[] = []
-  for (let i = 0; i < count; i++) {
-    const repository = `${name}/${i % 3}`
-    images.push({ repository, digest: (await pushText(urlOf(app), repository, `v${i}`, `${name} ${i}`)).digest })
-  }
-  const { digest } = await pushIndex(urlOf(app), name, 'all', name)
-  return [...images, { repository: name, digest }]
-}
-
-/** A server over what was restored. */
-async function serve(folder: string): Promise<TestApp> {
-  return useApp(change, { folder })
-}
-
-describe('a backup of a registry that serves', () => {
-  it('holds all that was acknowledged before it, beside pushes, deletions and collections', async () => {
-    const time = { ms: 0 }
-    const shifted = { now: () => new Date(Date.now() + time.ms) }
-    const app = await useApp(change, { clock: shifted })
-    const database = await openAccounts({ url: undefined, folder: join(app.folder, 'data/holdfast'), clock: shifted })
-    const asked = createAsked<{ force: boolean }>({ vault: database.vault, clock: shifted, kind: 'collection' })
-    async function collect(): Promise<void> {
-      const { id } = await asked.ask({ id: randomUUID(), force: true })
-      await eventually(async () => (await asked.report())?.id === id)
-    }
-    const [kept, going] = [await push(app, 15, 'kept'), await push(app, 40, 'going')]
-    for (const { repository, digest } of going.slice(0, 20)) await remove(urlOf(app), repository, digest)
-    time.ms += 2 * hour // all that is deleted from now on is nobody's at once
-    const folder = await useFolder()
-    const fast = await placeAt(join(folder, 'backup'))
-    const place = {
-      ...fast,
-      publish: async (from: string, to: string) => (await setTimeout(60), await fast.publish(from, to)),
-    }
-    let isOver = false
-    const pushing = (async () => {
-      for (let i = 0; !isOver; i++) {
-        await pushText(urlOf(app), 'late/app', `v${i}`, `late ${i}`)
-        const old = going[20 + i]!
-        if (i < 20) await remove(urlOf(app), old.repository, old.digest)
-      }
-    })()
-    const collecting = (async () => {
-      while (!isOver) await collect()
-    })()
-    const made = await backUpTo(place, configurationOf(app), { clock: shifted })
-    isOver = true
-    await Promise.all([pushing, collecting])
-    assert.deepEqual([made.lacking, made.problems], [[], []])
-    const stored = (await blobFiles(join(app.folder, 'data'))).length
-    time.ms += 60_000 // what was condemned meanwhile
-    await collect()
-    assert.ok((await blobFiles(join(app.folder, 'data'))).length < stored)
-    await database.close()
-    assert.deepEqual((await verifyAt(place, configurationOf(app))).problems, [])
-    const target = { folder: join(folder, 'restored') }
-    await restoreFrom(place, configurationOf(target))
-    const restored = await serve(target.folder)
-    await expectWhole(urlOf(restored), kept)
-    await eventually(async () => restored.logged().includes('volume.reconciled'))
-    const links = await readdir(join(target.folder, 'data/docker/registry/v2/repositories'), { recursive: true })
-    assert.ok(links.filter((path) => path.endsWith('/link')).length > 45)
-    await restored.close(0)
-    const { output, code } = await holdfast('fsck', '--data', join(target.folder, 'data'))
-    assert.equal(code, 0, output)
-  })
-
-  it('keeps bytes that are condemned meanwhile, and lets them go when it is over', async () => {
-    const folder = await useFolder()
-    const { store } = await openStores({ configuration: configurationOf({ folder }), clock: { now: () => new Date() } })
-    const digest = `sha256:${'ab'.repeat(32)}` as const
-    const now = Date.now() + 1000
-    await store.collection.condemnFiles([{ digest, size: 1 }])
-    await store.vault.add('backup', 'hold', { text: '{}', endsAt: new Date(Date.now() + hour) })
-    assert.deepEqual(await store.collection.condemned(now, 10), [])
-    assert.deepEqual(await store.collection.beginDeleting([digest], now), [])
-    await store.vault.delete('backup', 'hold')
-    assert.equal((await store.collection.condemned(now, 10)).length, 1)
-    assert.equal((await store.collection.beginDeleting([digest], now)).length, 1)
-    await store.close()
-  })
-})
+import { pushText } from '../support/push.ts'
+import {
+  backUpTo,
+  blobFiles,
+  change,
+  configurationOf,
+  expectWhole,
+  placeAt,
+  push,
+  restoreFrom,
+  serve,
+  urlOf,
+  useFolder,
+  verifyAt,
+} from './tools.ts'
 
 describe('one backup after another', async () => {
   const app = await useApp(change)
@@ -240,41 +152,5 @@ describe('a backup that is damaged', async () => {
     await (await placeAt(data)).put('docker/registry/v2/x', Buffer.from('x'), new Date())
     await assert.rejects(restoreFrom(place, configurationFor(data, change)), /there are images already/)
     await expectWhole(urlOf(app), images)
-  })
-})
-
-describe('what was killed', async () => {
-  const app = await useApp(change)
-  const blob = Buffer.alloc(8 << 20, 'x')
-  const { pushImage } = await import('../support/registry.ts')
-  const layers = Array.from({ length: 12 }, (_, i) => Buffer.concat([Buffer.from(String(i)), blob]))
-  const { digest } = await pushImage(urlOf(app), 'big', 'v1', layers)
-  const folder = await useFolder()
-  const [backup, target] = [join(folder, 'backup'), join(folder, 'restored/data')]
-  const main = join(import.meta.dirname, '../../src/main.ts')
-
-  /** Runs a command and kills it when so many blobs are there. */
-  async function killAt(count: number, where: string, ...args: string[]): Promise<void> {
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'ignore' })
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    await eventually(async () => child.exitCode !== null || (await blobFiles(where).catch(() => [])).length >= count)
-    child.kill('SIGKILL')
-    await ended
-  }
-
-  it('goes on where it was', async () => {
-    await killAt(2, backup, 'backup', backup, '--data', join(app.folder, 'data'))
-    const there = new Map(
-      await Promise.all((await blobFiles(backup)).map(async (file) => [file, (await stat(file)).ino] as const)),
-    )
-    const { code, output } = await holdfast('backup', backup, '--data', join(app.folder, 'data'))
-    assert.equal(code, 0, output)
-    for (const [file, ino] of there) assert.equal((await stat(file)).ino, ino, 'was copied again')
-    await killAt(2, target, 'backup', 'restore', backup, '--data', target)
-    const second = await holdfast('backup', 'restore', backup, '--data', target)
-    assert.ok(second.code === 0 || /there already/.test(second.output), second.output)
-    assert.deepEqual(await readdir(join(backup, 'holdfast/uploads')).catch(() => []), [])
-    const restored = await serve(join(folder, 'restored'))
-    await expectWhole(urlOf(restored), [{ repository: 'big', digest }])
   })
 })

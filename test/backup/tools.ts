@@ -9,7 +9,10 @@ import { restore } from '../../src/backup/restore.ts'
 import { verify } from '../../src/backup/verify.ts'
 import type { Configuration } from '../../src/config/configuration.ts'
 import type { StorageDriver } from '../../src/registry/ports/storage.ts'
+import { type TestApp, useApp } from '../support/app.ts'
 import { call, digestOf } from '../support/client.ts'
+import { configurationFor } from '../support/configuration.ts'
+import { pushIndex, pushText } from '../support/push.ts'
 
 export const clock = { now: () => new Date() }
 
@@ -81,4 +84,30 @@ export async function blobFiles(folder: string): Promise<string[]> {
   const root = join(folder, 'docker/registry/v2/blobs')
   const all = await readdir(root, { recursive: true })
   return all.filter((path) => path.endsWith('/data')).map((path) => join(root, path))
+}
+
+// A registry whose garbage goes at once.
+
+export const urlOf = ({ port }: { port: number }) => `http://127.0.0.1:${port}`
+export const change = (configuration: Configuration) => {
+  configuration.storage.delete = true
+  configuration.collection.graceMs = 0
+  configuration.collection.fusePercent = 100
+  configuration.trash.keepMs = 0
+}
+export const configurationOf = ({ folder }: { folder: string }) => configurationFor(join(folder, 'data'), change)
+
+export async function push(app: { port: number }, count: number, name: string): Promise<Image[]> {
+  const images: Image[] = []
+  for (let i = 0; i < count; i++) {
+    const repository = `${name}/${i % 3}`
+    images.push({ repository, digest: (await pushText(urlOf(app), repository, `v${i}`, `${name} ${i}`)).digest })
+  }
+  const { digest } = await pushIndex(urlOf(app), name, 'all', name)
+  return [...images, { repository: name, digest }]
+}
+
+/** A server over what was restored. */
+export async function serve(folder: string): Promise<TestApp> {
+  return useApp(change, { folder })
 }

@@ -137,6 +137,21 @@ export function testCollection({ store, push, passSeconds, now, commitBlob, reop
       ])
     })
 
+    it('stay while a backup is under way', async () => {
+      const digest = digestOf(Buffer.from('held by a backup'))
+      await facts().condemnFiles([{ digest, size: 1 }])
+      passSeconds(60)
+      const isCondemned = async () => (await facts().condemned(before(), page)).some((one) => one.digest === digest)
+      await store().vault.add('backup', 'hold', { text: '{}', endsAt: new Date(now().getTime() + 60_000) })
+      assert.equal(await isCondemned(), false)
+      assert.deepEqual(await facts().beginDeleting([digest], before()), [])
+      passSeconds(61) // as long as a backup that was killed holds them
+      assert.equal(await isCondemned(), true)
+      assert.deepEqual(await facts().beginDeleting([digest], before()), [{ digest, size: 1 }])
+      await facts().finishDeleting([digest])
+      await store().vault.delete('backup', 'hold')
+    })
+
     it('whose deletion ended without a word are deleted again', async () => {
       const digest = digestOf(Buffer.from('half deleted'))
       await facts().condemnFiles([{ digest, size: 12 }])
