@@ -9,6 +9,7 @@ import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
 import { notifications } from './notifications/index.ts'
+import { problemPages } from './problems/index.ts'
 import { retention } from './retention/index.ts'
 import { scrub } from './scrub/index.ts'
 import { tagRules } from './tag-rules/index.ts'
@@ -42,6 +43,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     history(platform),
     tagRules(platform),
     retention(platform),
+    problemPages(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]
