@@ -95,6 +95,8 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...{ configuration, storage, metadata, volume, log, clock },
       ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
       rules: store.rules,
+      sizes: store.sizes,
+      quotas: store.quotas,
     },
     {
       stopping: stopping.signal,

@@ -27,6 +27,7 @@ const usage = `Usage: holdfast COMMAND
   rm REPO:TAG           move an image to the trash
   restore REPO@DIGEST   take it out again
   trash ls REPO         what can be restored
+  quota VERB            limit what organizations and repositories store
   audit COMMAND         who did what
   explain ID            why a request was refused
   api METHOD PATH       ask the management API itself
@@ -63,6 +64,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   retention: () => import('./commands/retention.ts'),
   rm: () => import('./commands/rm.ts'),
   restore: () => import('./commands/restore.ts'),
+  quota: () => import('./commands/quota.ts'),
   trash: () => import('./commands/trash.ts'),
   'garbage-collect': () => import('./commands/garbage-collect.ts'),
   explain: () => import('./commands/explain.ts'),

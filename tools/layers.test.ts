@@ -38,6 +38,8 @@ const allowed: Record<string, string[]> = {
     'src/metadata/collection-facts.ts',
     'src/metadata/history-facts.ts',
     'src/metadata/rule-facts.ts',
+    'src/metadata/quota-facts.ts',
+    'src/metadata/size-facts.ts',
     'src/volume/document.ts',
     'src/collection/',
     'src/platform/',

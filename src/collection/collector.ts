@@ -1,5 +1,5 @@
 import type { Configuration } from '../config/configuration.ts'
-import { type Limits, limitsAt } from './limits.ts'
+import { type Limits, limitsAt, pressedLimitsAt } from './limits.ts'
 import { makePlan } from './plan.ts'
 import { createSteps, type Done, type RunDeps } from './steps.ts'
 import { prefixes, sweepFiles } from './sweep.ts'
@@ -16,6 +16,8 @@ export interface RunOptions {
   force?: boolean
   /** Also collects untagged manifests, as the configuration may say anyway. */
   untagged?: boolean
+  /** So many bytes shall be freed: then what is in the trash goes before its time, the oldest first. */
+  lacking?: number
   /** Also looks at every file for those nothing is known of. */
   sweep?: boolean
 }
@@ -33,6 +35,7 @@ export function createCollector(deps: Deps) {
   async function run({
     force = false,
     sweep = false,
+    lacking = 0,
     untagged = configuration.collection.untagged,
   }: RunOptions = {}): Promise<Done & { objection?: string }> {
     const done = nothing()
@@ -48,6 +51,7 @@ export function createCollector(deps: Deps) {
     await steps.emptyTrash(limits())
     const present = limits()
     await steps.judge(present)
+    if (lacking > 0) await shrinkTrash(steps, lacking, done)
     await steps.condemn(present)
     await steps.deleteFiles(limits())
     return done
@@ -59,6 +63,23 @@ export function createCollector(deps: Deps) {
       before = done.untagged
       await once(limits())
     }
+  }
+
+  /** Ends the grace of what nothing refers to, and then what is in the trash, until enough goes. */
+  async function shrinkTrash(steps: ReturnType<typeof createSteps>, lacking: number, done: Done): Promise<void> {
+    const before = done.manifests
+    const pressed = pressedLimitsAt(limits(), now())
+    await steps.judge(pressed)
+    for (let isMore = true; isMore && (await facts.doomed()).bytes < lacking; await deps.breathe()) {
+      isMore = await steps.endOldest(pressed, 1)
+      await steps.judge(pressed)
+    }
+    done.early = done.manifests - before
+    if (done.early > 0)
+      log.warn('trash.shrunk', {
+        ...{ manifests: done.early, lackingBytes: lacking },
+        message: 'the disk is nearly full: the oldest of what was deleted cannot be restored any more',
+      })
   }
 
   /** What has to be known before anything can be judged. */
@@ -75,4 +96,13 @@ export function createCollector(deps: Deps) {
   }
 }
 
-const nothing = (): Done => ({ untagged: 0, manifests: 0, unlinked: 0, blobs: 0, bytes: 0, files: 0, waiting: [] })
+const nothing = (): Done => ({
+  untagged: 0,
+  manifests: 0,
+  early: 0,
+  unlinked: 0,
+  blobs: 0,
+  bytes: 0,
+  files: 0,
+  waiting: [],
+})

@@ -43,3 +43,9 @@ export function limitsAt(
     files: now - day,
   }
 }
+
+/** What may go where the disk is nearly full: all but what was pushed or deleted in the last hour. Uploads are refused then. */
+export function pressedLimitsAt(limits: Limits, now: number): Limits {
+  const moment = Math.max(limits.doubted, now - pushMs)
+  return { ...limits, doubted: moment, trashed: moment, ended: moment, uploads: undefined }
+}

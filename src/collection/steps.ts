@@ -1,6 +1,5 @@
-import { dirname } from 'node:path/posix'
 import type { Bytes, CollectionFacts, Doubt, Loose } from '../metadata/collection-facts.ts'
-import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import { algorithmOf, digestOf } from '../oci/digest.ts'
 import type { Log } from '../platform/log.ts'
 import { blobPath } from '../registry/paths.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -11,8 +10,6 @@ export interface RunDeps {
   facts: CollectionFacts
   storage: StorageDriver
   log: Log
-  /** Whether bytes lie in an object store. */
-  isRemote: boolean
   /** Whether the tree of links follows: then files of manifests are part of it. */
   follow: boolean
   /** Lets others work after each step; throws when the run shall end. */
@@ -25,6 +22,8 @@ export interface Done {
   untagged: number
   /** Manifests of the trash that ended. */
   manifests: number
+  /** How many of them ended before their time, because the disk is nearly full. */
+  early: number
   /** Blobs that were taken out of a repository. */
   unlinked: number
   /** Blobs that no repository holds any more, and their bytes. */
@@ -37,11 +36,11 @@ export interface Done {
 }
 
 /** Commands of so many changes take the writer a few milliseconds. */
-const portion = 50
-const width = 4
+const portion = 100
+const width = 8
 
 /** The steps of a collection, each of which may be the last: the next run goes on. */
-export function createSteps({ facts, storage, log, isRemote, follow, breathe }: RunDeps, done: Done) {
+export function createSteps({ facts, storage, log, follow, breathe }: RunDeps, done: Done) {
   /** Finds out what manifests refer to that came with a volume, or from an older version. */
   async function readManifests(): Promise<void> {
     for (let after = 0; ;) {
@@ -60,7 +59,7 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
   }
 
   async function beginDoubts(): Promise<void> {
-    while ((await facts.beginDoubts(10 * portion)) > 0) await breathe()
+    while ((await facts.beginDoubts(5 * portion)) > 0) await breathe()
   }
 
   /** Moves manifests into the trash that neither a tag nor an index, a subject or a recent pull keeps. */
@@ -82,20 +81,22 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
   }
 
   /** Ends what was in the trash for long enough. */
-  async function emptyTrash({ trashed, ended }: Limits): Promise<void> {
-    for (;;) {
-      const found = await facts.expired(trashed, portion)
-      let count = 0
-      for (const [repository, own] of Map.groupBy(found, (one) => one.repository))
-        count += await facts.end(
-          repository,
-          own.map(({ digest }) => digest),
-          { before: trashed, doubtedAt: ended },
-        )
-      done.manifests += count
-      if (found.length < portion || count === 0) return
-      await breathe()
-    }
+  async function emptyTrash(limits: Limits): Promise<void> {
+    while (await endOldest(limits)) await breathe()
+  }
+
+  /** Ends the oldest of what was in the trash for long enough; false when that was all. */
+  async function endOldest({ trashed, ended }: Limits, most = portion): Promise<boolean> {
+    const found = await facts.expired(trashed, most)
+    let count = 0
+    for (const [repository, own] of Map.groupBy(found, (one) => one.repository))
+      count += await facts.end(
+        repository,
+        own.map(({ digest }) => digest),
+        { before: trashed, doubtedAt: ended },
+      )
+    done.manifests += count
+    return found.length === most && count > 0
   }
 
   /** Takes blobs out of repositories where nothing refers to them. */
@@ -140,7 +141,7 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
       const going = await facts.beginDeleting(digestsOf(found), condemned)
       const left = [...going]
       const work = async () => {
-        for (let one = left.pop(); one; one = left.pop()) await storage.delete(pathOf(one.digest))
+        for (let one = left.pop(); one; one = left.pop()) await storage.delete(blobPath(one.digest))
       }
       await Promise.all(Array.from({ length: width }, work))
       const back = going.length > 0 ? await facts.finishDeleting(digestsOf(going)) : []
@@ -154,14 +155,12 @@ export function createSteps({ facts, storage, log, isRemote, follow, breathe }: 
     await facts.forgetDeleted(deleted)
   }
 
-  const pathOf = (digest: Digest) => (isRemote ? blobPath(digest) : dirname(blobPath(digest)))
-
   function count(blobs: Bytes[]): void {
     done.blobs += blobs.length
     done.bytes += blobs.reduce((sum, { size }) => sum + size, 0)
   }
 
-  return { readManifests, beginDoubts, trashLoose, emptyTrash, judge, condemn, deleteFiles }
+  return { readManifests, beginDoubts, trashLoose, emptyTrash, endOldest, judge, condemn, deleteFiles }
 }
 
 const digestsOf = (all: Bytes[]) => all.map(({ digest }) => digest)

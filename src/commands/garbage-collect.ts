@@ -89,7 +89,7 @@ async function collect({ configuration, storage, store, clock }: Parts, wanted: 
       : createSharedVolume(kept)
   const facts = store.collection
   const collector = createCollector({
-    ...{ facts, storage, log, configuration, clock, isRemote, follow },
+    ...{ facts, storage, log, configuration, clock, follow },
     isServing: false,
     breathe: async () => {},
   })

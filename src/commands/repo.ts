@@ -6,7 +6,7 @@ import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 const usage = `Usage: holdfast repo VERB
 
   ls                          list the repositories you may pull
-  show REPO                   show one
+  show REPO[:TAG|@DIGEST]     show one with its size, or an image with its sizes
   visibility REPO WHO         who sees it: public, private or default
   access REPO                 who may do what there, by grants
   grant PATTERN PRINCIPAL     grant roles on a repository, or on those of a pattern such as acme/web-*
@@ -36,7 +36,11 @@ async function list({ registry, form }: Given): Promise<void> {
 }
 
 async function show({ registry, names, form }: Given): Promise<void> {
-  printOne(form, await ask(registry(), 'GET', `/repos/${names[0]}`))
+  const [, repository = '', image] = /^([^:@]*)(?:[:@](.*))?$/.exec(names[0]!) ?? []
+  if (image !== undefined)
+    return printOne(form, await ask(registry(), 'GET', `/repos/${repository}/-/images/${encodeURIComponent(image)}`))
+  const shown = await ask<object>(registry(), 'GET', `/repos/${repository}`)
+  printOne(form, { ...shown, ...(await ask<object>(registry(), 'GET', `/repos/${repository}/-/usage`)) })
 }
 
 async function setVisibility({ registry, names: [name, visibility], form }: Given): Promise<void> {

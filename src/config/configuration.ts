@@ -30,6 +30,8 @@ export interface Configuration {
     uploadPurge: { enabled: boolean; ageMs: number; intervalMs: number; dryRun: boolean }
     /** Whether registry:2's tree of links follows every change, so that the volume can be given back at any time. */
     followTree: boolean
+    /** What uploads leave free of the disk: the lesser of the two; 0 bytes: nothing. */
+    reserve: { bytes: number; percent: number }
     /** Undefined where no keys are given; see `storage/encrypted`. */
     encryption: EncryptionConfiguration | undefined
   }
@@ -345,6 +347,7 @@ export function defaultConfiguration(): Configuration {
       readOnly: false,
       uploadPurge: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryRun: false },
       followTree: true,
+      reserve: { bytes: 2 ** 30, percent: 2 },
       encryption: undefined,
     },
     databaseUrl: undefined,

@@ -196,6 +196,32 @@ export const networkKind: Kind<string> = {
   schema: { type: 'string' },
 }
 
+const sizes = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40 }
+
+/** An amount of bytes. */
+export const sizeKind: Kind<number> = {
+  form: 'a size such as 500MB or 10GiB, or a number of bytes',
+  parse(text) {
+    const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?(?:([kmgt]i?)?b?)?$/i.exec(text) ?? []
+    const bytes = count === undefined ? NaN : Math.floor(Number(count) * sizes[unit.toLowerCase() as ''])
+    return Number.isSafeInteger(bytes) ? bytes : undefined
+  },
+  schema: { type: ['string', 'integer'] },
+}
+
+/** What shall stay free of a disk. */
+export const reserveKind: Kind<{ bytes: number; percent: number }> = {
+  form: 'auto (1GiB or 2%, whichever is less), a size such as 5GiB, or a share such as 3%',
+  parse(text) {
+    if (text === 'auto') return { bytes: 2 ** 30, percent: 2 }
+    const percent = Number(/^(\d+(?:\.\d+)?)%$/.exec(text)?.[1] ?? NaN)
+    if (percent <= 90) return { bytes: percent === 0 ? 0 : Number.MAX_SAFE_INTEGER, percent }
+    const bytes = sizeKind.parse(text)
+    return bytes === undefined ? undefined : { bytes, percent: 90 }
+  },
+  schema: { type: ['string', 'integer'] },
+}
+
 const suites: Record<string, string> = {
   TLS_AES_128_GCM_SHA256: 'TLS_AES_128_GCM_SHA256',
   TLS_AES_256_GCM_SHA384: 'TLS_AES_256_GCM_SHA384',

@@ -9,6 +9,8 @@ import type { CollectionFacts } from '../metadata/collection-facts.ts'
 import type { HistoryFacts } from '../metadata/history-facts.ts'
 import type { RuleFacts } from '../metadata/rule-facts.ts'
 import type { Gate, HttpRequest, Observer, Route } from '../http/types.ts'
+import type { QuotaFacts } from '../metadata/quota-facts.ts'
+import type { SizeFacts } from '../metadata/size-facts.ts'
 import type { Job } from '../platform/jobs.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
@@ -29,6 +31,8 @@ export interface Platform {
   collection: CollectionFacts
   history: HistoryFacts
   rules: RuleFacts
+  sizes: SizeFacts
+  quotas: QuotaFacts
   /** Resolves when all is known that the volume holds, with whether that could be. */
   volume: { passed(): Promise<boolean> }
   log: Log

@@ -2,6 +2,7 @@ import type { Feature, Platform, Serving } from './feature.ts'
 import { accessLog } from './access-log/index.ts'
 import { accounts } from './accounts/index.ts'
 import { collection } from './collection/index.ts'
+import { disk } from './disk/index.ts'
 import { eventRetention } from './event-retention/index.ts'
 import { health } from './health/index.ts'
 import { history } from './history/index.ts'
@@ -13,6 +14,8 @@ import { problemPages } from './problems/index.ts'
 import { retention } from './retention/index.ts'
 import { scrub } from './scrub/index.ts'
 import { tagRules } from './tag-rules/index.ts'
+import { quotas } from './quotas/index.ts'
+import { usage } from './usage/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
 
 export type { Feature } from './feature.ts'
@@ -34,6 +37,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     ...(on.auth?.kind === 'htpasswd' ? [(await import('./htpasswd/index.ts')).htpasswd(platform, on.auth)] : []),
     ...(on.auth?.kind === 'silly' ? [(await import('./silly/index.ts')).silly(on.auth)] : []),
     maintenance(platform),
+    disk(platform, serving),
     manifestRules(platform),
     notifications(platform, serving),
     uploadPurge(platform),
@@ -44,6 +48,8 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     tagRules(platform),
     retention(platform),
     problemPages(platform),
+    usage(platform),
+    quotas(platform),
     metrics(platform, serving),
     accessLog(platform, serving),
   ]

@@ -63,6 +63,8 @@ export function createManifests({ metadata, guards }: Pick<RegistryPorts, 'metad
         throw new OciError('MANIFEST_INVALID', {
           message: `the size of ${outcome.digest} is ${outcome.size} bytes, the manifest says otherwise`,
         })
+      case 'refused':
+        throw new OciError('DENIED', outcome)
       case 'precondition-failed':
         throw new OciError('PRECONDITION_FAILED')
     }

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -12,6 +12,9 @@ import { createReceiver } from './receive.ts'
  * for each process elsewhere, also of other machines.
  */
 const unnamed = `holdfast/unnamed-${hostname()}-${process.pid}`
+
+/** A blob's file has a folder of its own, which goes with it. */
+const blobName = '/data'
 
 /** More than any manifest has: a larger link or manifest is damage, and not read into memory. */
 const maxSmall = 8 << 20
@@ -90,7 +93,10 @@ export function createFilesystem(root: string): StorageDriver {
     },
 
     async delete(path) {
-      await rm(pathOf(path), { recursive: true, force: true })
+      const target = pathOf(path)
+      // One call where `rm` takes two, or four for a folder.
+      if (!(await isDone(unlink(target)))) await rm(target, { recursive: true, force: true })
+      if (path.endsWith(blobName)) await isDone(rmdir(dirname(target)))
     },
 
     async list(path) {
@@ -188,6 +194,16 @@ function inFolder(folder: string, work: () => void): void {
     if (!isMissing(error)) throw error
     mkdirSync(folder, { recursive: true })
     work()
+  }
+}
+
+/** Whether it worked, or there was nothing to do. */
+async function isDone(work: Promise<void>): Promise<boolean> {
+  try {
+    await work
+    return true
+  } catch (error) {
+    return isMissing(error)
   }
 }
 

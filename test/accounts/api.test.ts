@@ -211,6 +211,11 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'POST /repos/{repository}/-/retention': { ann: 422, carl: 404 },
   'GET /repos/{repository}/-/retention/runs': { ann: 200, carl: 404 },
   'GET /orgs/{org}/retention/runs': { ann: 200, carl: 403 },
+  'GET /repos/{repository}/-/images/{image}': { carl: 404, ann: 404 },
+  'GET /repos/{repository}/-/usage': { carl: 404, ann: 200 },
+  'GET /quotas/{repository}': none,
+  'PUT /quotas/{repository}': none,
+  'DELETE /quotas/{repository}': none,
 }
 
 it('asks in every operation whether the caller may', async () => {

@@ -50,7 +50,17 @@ export async function step(
   const { repository, manifests, tags, relied, unsure } = oracle
   const live = () => [...manifests].filter(([, { trashedAt }]) => trashedAt === undefined)
 
+  /** Time goes so fast here that bytes may be collected while they are committed: then they are pushed again. */
   async function ensureBlob(text: string, algorithm: Algorithm): Promise<Digest> {
+    for (;;)
+      try {
+        return await pushBlob(text, algorithm)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      }
+  }
+
+  async function pushBlob(text: string, algorithm: Algorithm): Promise<Digest> {
     const content = Buffer.from(text)
     const digest = digestOf(content, algorithm)
     if (random() < 0.7 && (await isThere(digest))) return digest

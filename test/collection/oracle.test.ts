@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { createPostgresStore } from '../../src/metadata/postgres/store.ts'
 import type { Digest } from '../../src/oci/digest.ts'
+import { blobPath } from '../../src/registry/paths.ts'
 import type { StorageDriver } from '../../src/registry/ports/storage.ts'
 import { createRandom } from '../durability/images.ts'
 import { type Postgres, startPostgres, withoutPostgres } from '../support/postgres.ts'
@@ -16,6 +17,7 @@ const seed = Number(process.env.HOLDFAST_SEED ?? 1)
 const stepsInPostgres = steps / 2
 const perRound = 20
 const clients = 4
+const scopes = ['team', 'team/app1']
 
 /** Pushes, mounts, deletes, restores and collection at once, with crashes, against what each client knows. */
 async function play(options: WorldOptions & { collectors: number; steps?: number }): Promise<void> {
@@ -23,6 +25,7 @@ async function play(options: WorldOptions & { collectors: number; steps?: number
   const world = await createWorld(options)
   const oracles = Array.from({ length: clients }, (_, index) => createOracle(`team/app${index}`))
   try {
+    for (const scope of scopes) await world.store.quotas.set({ scope, limit: 1e12, soft: 80 })
     const slow = slowStorage(world, random)
     let running = world.start(slow)
     for (let played = 0; played < (options.steps ?? steps); played += perRound * clients) {
@@ -114,6 +117,54 @@ async function expectClean(
       [...reachable(oracle)].toSorted(),
     )
   assert.deepEqual(await world.store.collection.doomed(), { count: 0, bytes: 0 })
+  await expectSizes(world, oracles)
+  for (const scope of scopes) {
+    const charged = await world.store.quotas.find(scope)
+    await world.store.quotas.set(charged!)
+    assert.deepEqual(await world.store.quotas.find(scope), charged, 'counted anew it is the same')
+    assert.ok(charged!.used > 0)
+  }
+}
+
+/** What is said to be stored is what lies on the disk, and what an image frees is what nobody else needs. */
+async function expectSizes({ store: { sizes }, files }: World, oracles: Oracle[]): Promise<void> {
+  const known = oracles.map((oracle) => ({ ...oracle, live: liveOf(oracle) }))
+  const lengths = new Map<string, number>()
+  for (const { live } of known)
+    for (const [digest, { content, references }] of live) {
+      lengths.set(digest, content.length)
+      for (const blob of references) lengths.set(blob, (await files.stat(blobPath(blob)))!.size)
+    }
+  const sum = (digests: Iterable<string>) =>
+    [...new Set(digests)].reduce((bytes, digest) => bytes + lengths.get(digest)!, 0)
+  const blobsOf = ({ live }: (typeof known)[number]) => [...live.values()].flatMap(({ references }) => references)
+  const all = await sizes.all()
+  assert.equal(all.blobs, sum(known.flatMap(blobsOf)))
+  assert.equal(all.manifests, sum(known.flatMap(({ live }) => [...live.keys()])))
+  const found = []
+  for (const name of await sizes.repositories('team')) found.push(await sizes.repository(name))
+  assert.equal(
+    found.reduce((bytes, { first }) => bytes + first, 0),
+    all.blobs + all.manifests,
+  )
+  for (const one of known) {
+    const others = new Set(
+      known.filter((other) => other !== one).flatMap((other) => [...blobsOf(other), ...other.live.keys()]),
+    )
+    const held = [...blobsOf(one), ...one.live.keys()]
+    const { stored, exclusive } = await sizes.repository(one.repository)
+    assert.equal(stored, sum(held))
+    assert.equal(exclusive, sum(held.filter((digest) => !others.has(digest))))
+    for (const [digest, { references }] of one.live) {
+      if (references.length === 0) continue // an index
+      const besides = [...one.live].flatMap(([other, it]) => (other === digest ? [] : it.references))
+      const alone = [digest, ...references].filter((each) => !others.has(each) && !besides.includes(each as Digest))
+      assert.deepEqual(await sizes.image(one.repository, digest), {
+        stored: sum([digest, ...references]),
+        exclusive: sum(alone),
+      })
+    }
+  }
 }
 
 function liveOf({ manifests }: Oracle): Oracle['manifests'] {

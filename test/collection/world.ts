@@ -64,7 +64,6 @@ export async function createWorld({ graceMs, trashMs, untagged = false, openStor
           collection: { enabled: true, graceMs, fusePercent: 100, untagged, keepPulledMs: 0 },
           trash: { keepMs: trashMs },
         },
-        isRemote: false,
         follow: false,
         async breathe() {
           await setImmediate()

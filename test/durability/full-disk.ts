@@ -18,7 +18,7 @@ const ways: Way[] = ['post', 'put', 'patch']
 export async function runFullDisk({ seed = 1, refusals = 60 }: FullDiskOptions = {}) {
   const random = createRandom(seed)
   const disk = await makeTmpfs(16)
-  const server = await startRegistry({ data: join(disk.path, 'data') })
+  const server = await startRegistry({ data: join(disk.path, 'data'), env: { HOLDFAST_STORAGE_RESERVE: '0' } })
   const client = createClient(server.url)
   const acknowledged: Image[] = []
   const refused: Reply[] = []

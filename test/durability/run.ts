@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runCollected } from './collected.ts'
 import { runCuts, runKills } from './crashes.ts'
 import { runFullDisk } from './full-disk.ts'
 import { runStops } from './graceful-stop.ts'
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     kills: { type: 'string', default: '1000' },
     cuts: { type: 'string', default: '100' },
+    lives: { type: 'string', default: '200' },
     stops: { type: 'string', default: '30' },
     disks: { type: 'string', default: '10' },
     /** Points of one kind of call in the sweep, where there are more. */
@@ -60,6 +62,10 @@ const forms: Record<string, { programs: string[]; run(progress: Progress): Promi
       }
       return { runs }
     },
+  },
+  collected: {
+    programs: [],
+    run: (progress) => runCollected({ trials: Number(values.lives), seed, progress }),
   },
   memory: { programs: [], run: () => runMemory() },
   stop: { programs: [], run: (progress) => runStops({ trials: Number(values.stops), progress }) },

@@ -8,7 +8,7 @@ export function buildClientCertificates({ reading, error, missing }: Build): Cli
   const { http, holdfast } = reading.values
   const rules = holdfast.clientcertificates
   if (rules.length > 0 && (http.tls?.clientcas ?? []).length === 0)
-    missing('http.tls.clientcas', 'who signs the certificates of holdfast.clientcertificates')
+    error('holdfast.clientcertificates', 'needs http.tls.clientcas: files of those who sign the certificates')
   return rules.map((rule, index) => {
     const at = `holdfast.clientcertificates.${index}`
     const given = fields.filter((field) => rule[field] !== undefined)

@@ -43,6 +43,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
         dryRun: uploadpurging.dryrun,
       },
       followTree: holdfast.storage.followtree && !encryption,
+      reserve: holdfast.storage.reserve,
       encryption,
     },
     databaseUrl: holdfast.database.url,

@@ -30,7 +30,8 @@ function originOf({ origins }: Reading, path: string): Origin {
     const origin = origins.get(above)
     if (origin) return origin
   }
-  return { kind: 'default', name: 'configuration' }
+  const below = origins.keys().find((key) => key.startsWith(`${path}.`)) // a list of which variables gave a part
+  return origins.get(below ?? '') ?? { kind: 'default', name: 'configuration' }
 }
 
 /** Items of lists may be left empty. */

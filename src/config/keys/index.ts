@@ -6,6 +6,7 @@ import {
   networkKind,
   patternKind,
   processesKind,
+  reserveKind,
   secretKeyKind,
   textKind,
   wordKind,
@@ -140,6 +141,11 @@ const holdfast = section(
     storage: section(
       'How images are kept.',
       {
+        reserve: key(
+          reserveKind,
+          'What uploads leave free on the disk of the images; below it the trash is emptied before its time. 0: they fill it.',
+          { default: 'auto' },
+        ),
         followtree: key(booleanKind, "Whether registry:2's tree of links follows, so that the volume can go back.", {
           default: 'true',
         }),

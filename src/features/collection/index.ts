@@ -3,6 +3,7 @@ import type { Feature, Platform, Serving } from '../feature.ts'
 import { createAsked } from './asked.ts'
 import { createPulls } from './pulls.ts'
 import { createCollector, type RunOptions } from '../../collection/collector.ts'
+import { createDisk } from '../../platform/disk.ts'
 import { prefixes } from '../../collection/sweep.ts'
 
 const everyMs = 60_000
@@ -10,6 +11,8 @@ const everyMs = 60_000
 const lookMs = 1000
 /** Between two steps of a run: requests come first. */
 const pauseMs = 5
+/** Between two runs because the disk is nearly full: by then what the last one found is deleted. */
+const settledMs = 12_000
 /** A deletion whose process has gone is done again after this. */
 const abandonedMs = 60_000
 const day = 86_400_000
@@ -23,8 +26,14 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     runs: metrics.counter('holdfast_gc_runs_total', 'Runs of the garbage collection', ['outcome']),
     blobs: metrics.counter('holdfast_gc_blobs_total', 'Blobs that were collected'),
     bytes: metrics.counter('holdfast_gc_bytes_total', 'Bytes of blobs that were collected'),
+    early: metrics.counter(
+      'holdfast_trash_shrunk_manifests_total',
+      'Manifests that left the trash before their time, because the disk was nearly full',
+    ),
     manifests: metrics.counter('holdfast_gc_manifests_total', 'Manifests that left the trash'),
   }
+  const { reserve, root } = configuration.storage
+  const disk = isRemote || reserve.bytes === 0 ? undefined : createDisk(root, reserve)
   const asked = createAsked({ vault: platform.vault, clock })
   const pulls = createPulls({ facts, log })
   let stopping = new AbortController()
@@ -37,7 +46,6 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     log,
     configuration,
     clock,
-    isRemote,
     follow: configuration.storage.followTree,
     isServing: true,
     breathe: () => setTimeout(pauseMs, undefined, { signal: stopping.signal }),
@@ -52,10 +60,13 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
         log.warn('gc.off', { message: 'the volume could not be read whole: holdfast fsck says more' })
       return
     }
-    for (let due = 0; !stopping.signal.aborted;) {
+    for (let [due, pressedAt] = [0, -Infinity]; !stopping.signal.aborted;) {
       const wanted = await asked.next()
-      if (wanted || performance.now() >= due) {
-        const result = await runOnce(wanted)
+      const lacking = disk?.lacking() ?? 0
+      const isPressed = lacking > 0 && performance.now() >= pressedAt + settledMs
+      if (isPressed) pressedAt = performance.now()
+      if (wanted || isPressed || performance.now() >= due) {
+        const result = await runOnce({ ...wanted, lacking })
         if (wanted) await asked.answer({ id: wanted.id, ...result })
         due = performance.now() + everyMs
       }
@@ -73,6 +84,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
       count?.blobs([], done.blobs)
       count?.bytes([], done.bytes)
       count?.manifests([], done.manifests)
+      count?.early([], done.early)
       if (done.untagged + done.blobs + done.manifests + done.unlinked + done.files > 0)
         log.info('gc.collected', { ...done })
       return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }) }

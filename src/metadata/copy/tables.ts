@@ -94,6 +94,13 @@ export const accountTables: Table[] = [
     key: ['repository', 'tag'],
     page: small,
   },
+  {
+    name: 'quota',
+    columns: { scope: text, bytes: integer, soft: integer, used: integer },
+    key: ['scope'],
+    page: small,
+  },
+  { name: 'quota_blob', columns: { scope: text, digest: text, size: integer }, key: ['scope', 'digest'], page: small },
   { name: 'account_version', columns: { id: integer, version: integer }, key: ['id'], page: small },
   {
     name: 'audit',

@@ -4,19 +4,22 @@ import type { Bytes, Verdict } from '../collection-facts.ts'
 import { isLoose, unknown } from './collection-conditions.ts'
 import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
-import { refers, trash } from './manifests.ts'
+import { type createTrash, refers } from './manifests.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
 interface Shared {
   dialect: Dialect
   repositoryId(name: string): Steps<number | undefined>
   record(act: Act, happenings: Happening[]): Steps<void>
+  trash: ReturnType<typeof createTrash>
+  /** Gives quotas back what a repository has lost. */
+  release(repository: string, digests: Digest[]): Steps<void>
 }
 
 const nothing = { unlinked: 0, condemned: [] }
 
 /** The commands of the collector. What they are given was found before: each looks again under its locks. */
-export function createCollectionCommands({ dialect, repositoryId, record }: Shared) {
+export function createCollectionCommands({ dialect, repositoryId, record, trash, release }: Shared) {
   const { lock, textsOf } = dialect
   const isHeld = 'exists (select 1 from blob_link where blob_link.digest = value)'
 
@@ -26,10 +29,11 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
       `select digest, size from ${textsOf('?1')} cross join blob where digest = value and not ${isHeld}`,
       digests,
     )
-    for (const { digest, size } of lost.map(bytesOf)) {
-      yield sql('delete from blob where digest = ?1', digest)
-      yield* doom({ digest, size }, 'condemned', now)
-    }
+    if (lost.length === 0) return []
+    const these = `from blob where digest in (select value from ${textsOf('?1')})`
+    const names = lost.map(({ digest }) => String(digest))
+    yield sql(`${doomed} select digest, size, 'condemned', cast(?2 as bigint) ${these} ${doomedBefore}`, names, now)
+    yield sql(`delete ${these}`, names)
     return lost.map(bytesOf)
   }
 
@@ -95,10 +99,10 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
         act,
         going.map((digest) => ({ type: 'blob.deleted', repository, digest })),
       )
-      for (const digest of needed)
-        yield sql('update blob_link set doubted_at = null where repository_id = ?1 and digest = ?2', id, digest)
-      for (const digest of going)
-        yield sql('delete from blob_link where repository_id = ?1 and digest = ?2', id, digest)
+      const these = `repository_id = ?1 and digest in (select value from ${textsOf('?2')})`
+      if (needed.length > 0) yield sql(`update blob_link set doubted_at = null where ${these}`, id, needed)
+      if (going.length > 0) yield sql(`delete from blob_link where ${these}`, id, going)
+      yield* release(repository, going)
       const condemned = going.length > 0 ? yield* condemnHeldByNone(going, act.at) : []
       return { waits, unlinked: going.length, condemned }
     },
@@ -114,30 +118,34 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
       if (id === undefined) return { waits: false, trashed: 0 }
       if (yield* isUnread(id)) return { waits: true, trashed: 0 }
       const found = yield sql(
-        `select manifest.id, digest, subject, last_pulled_at, case when ${isLoose} then 1 else 0 end as loose
+        `select digest, last_pulled_at, case when ${isLoose} then 1 else 0 end as loose
          from ${textsOf('?2')} cross join manifest
          where repository_id = ?1 and digest = value and doubted_at <= ?3 and trashed_at is null`,
         ...[id, digests, before],
       )
       const isPulled = (row: Row) => Number(row.last_pulled_at ?? 0) > pulledSince
-      const going = found.filter((row) => Number(row.loose) === 1 && !isPulled(row))
+      const [kept, loose] = [0, 1].map((wanted) => found.filter((row) => Number(row.loose) === wanted)) as [
+        Row[],
+        Row[],
+      ]
+      const going = digestsOf(loose.filter((row) => !isPulled(row)))
       yield* record(
         act,
-        going.map(({ digest }) => ({ type: 'manifest.deleted', repository, digest: digest as Digest, tags: [] })),
+        going.map((digest) => ({ type: 'manifest.deleted', repository, digest, tags: [] })),
       )
-      for (const row of found) {
-        // What is pulled no more is due again later.
-        const next = Number(row.loose) === 1 ? Number(row.last_pulled_at ?? 0) - pulledSince + before : null
-        yield sql('update manifest set doubted_at = ?2 where id = ?1', Number(row.id), next)
-      }
-      for (const { id: manifestId, digest, subject } of going)
-        yield* trash(
-          {
-            ...{ id: Number(manifestId), repositoryId: id, digest: digest as Digest },
-            subject: subject === null ? undefined : String(subject),
-          },
-          { at: act.at, by: act.actor.name, why: 'untagged', tags: [], doubtedAt },
+      const settle = `update manifest set doubted_at = null where repository_id = ?1 and digest in (select value from ${textsOf('?2')})`
+      yield sql(settle, id, [...digestsOf(kept), ...going])
+      for (const row of loose.filter(isPulled)) {
+        const due = Number(row.last_pulled_at) - pulledSince + before // what is pulled no more is due again later
+        yield sql(
+          'update manifest set doubted_at = ?3 where repository_id = ?1 and digest = ?2',
+          id,
+          String(row.digest),
+          due,
         )
+      }
+      if (going.length > 0)
+        yield* trash(id, going, { at: act.at, by: act.actor.name, why: 'untagged', tags: [], doubtedAt })
       return { waits: false, trashed: going.length }
     },
 
@@ -159,25 +167,27 @@ export function createCollectionCommands({ dialect, repositoryId, record }: Shar
       yield* lock({ alone: [repository] })
       const id = yield* repositoryId(repository)
       if (id === undefined) return 0
-      let ended = 0
-      for (const digest of digests) {
-        const [manifest] = yield sql(
-          `select id, length(content) as size from manifest
-           where repository_id = ?1 and digest = ?2 and trashed_at is not null and trashed_at <= ?3`,
-          ...[id, digest, before],
-        )
-        if (!manifest) continue
-        yield sql(
-          `update blob_link set doubted_at = ?3 where repository_id = ?1 and coalesce(doubted_at, 0) < ?3
-             and digest in (select digest from reference where manifest_id = ?2)`,
-          ...[id, Number(manifest.id), doubtedAt],
-        )
-        yield sql('delete from reference where manifest_id = ?1', Number(manifest.id))
-        yield sql('delete from manifest where id = ?1', Number(manifest.id))
-        yield* doom({ digest, size: Number(manifest.size) }, 'condemned', now) // the file that registry:2 would read
-        ended++
-      }
-      return ended
+      const due = yield sql(
+        `select digest from ${textsOf('?2')} cross join manifest
+         where repository_id = ?1 and digest = value and trashed_at is not null and trashed_at <= ?3`,
+        ...[id, digests, before],
+      )
+      const going = digestsOf(due)
+      if (going.length === 0) return 0
+      const these = `repository_id = ?1 and digest in (select value from ${textsOf('?2')})`
+      const ids = `select id from manifest where ${these}`
+      yield sql(
+        `update blob_link set doubted_at = ?3 where repository_id = ?1 and coalesce(doubted_at, 0) < ?3
+           and digest in (select digest from reference where manifest_id in (${ids}))`,
+        ...[id, going, doubtedAt],
+      )
+      yield sql(`delete from reference where manifest_id in (${ids})`, id, going)
+      // The files that registry:2 would read.
+      const files = `select digest, length(content), 'condemned', cast(?3 as bigint) from manifest where ${these}`
+      yield sql(`${doomed} ${files} ${doomedBefore}`, id, going, now)
+      yield sql(`delete from manifest where ${these}`, id, going)
+      yield* release(repository, going)
+      return going.length
     },
 
     *condemn(digests: Digest[], before: number, now: number): Steps<Bytes[]> {
@@ -248,14 +258,14 @@ export function* suspect(digest: Digest, now: number): Steps<void> {
   if (blob) yield* doom(bytesOf(blob), 'unlinked', now)
 }
 
+const doomed = 'insert into doomed (digest, size, state, since)'
 /** What is being deleted stays so; otherwise its time begins. */
+const doomedBefore = `
+  on conflict (digest) do update set size = excluded.size, state = excluded.state, since = excluded.since
+  where doomed.state <> 'deleting'`
+
 function* doom({ digest, size }: Bytes, state: 'unlinked' | 'condemned', now: number): Steps<void> {
-  yield sql(
-    `insert into doomed (digest, size, state, since) values (?1, ?2, ?3, ?4)
-     on conflict (digest) do update set size = excluded.size, state = excluded.state, since = excluded.since
-     where doomed.state <> 'deleting'`,
-    ...[digest, size, state, now],
-  )
+  yield sql(`${doomed} values (?1, ?2, ?3, ?4) ${doomedBefore}`, digest, size, state, now)
 }
 
 /** Whether there are manifests of which it is not noted what they refer to. */
@@ -268,6 +278,8 @@ function* isUploadedTo(repository: string, since: number): Steps<boolean> {
   const text = 'select 1 from upload where repository = ?1 and started_at > ?2 limit 1'
   return (yield sql(text, repository, since)).length > 0
 }
+
+const digestsOf = (rows: Row[]) => rows.map(({ digest }) => digest as Digest)
 
 function bytesOf({ digest, size }: Row): Bytes {
   return { digest: digest as Digest, size: Number(size) }

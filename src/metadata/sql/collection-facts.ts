@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { Amount, Bytes, CollectionFacts, Doubt, Expired, Loose, Unread } from '../collection-facts.ts'
 import { isLoose, unknown } from './collection-conditions.ts'
@@ -12,11 +13,35 @@ interface Deps {
   textsOf: Dialect['textsOf']
 }
 
+/** Rows read in one step of the event loop. */
+const pageSize = 250
+
 /** Who takes away what nothing refers to. */
 const collector = { name: 'garbage collection', address: '' }
 
 /** What the collector asks, over a database that takes steps. */
 export function createCollectionFacts({ read, run, now, textsOf }: Deps): CollectionFacts {
+  /** Adds up `count` and `bytes` of rows, page by page, so that requests come in between; `key` is their order. */
+  async function paged(
+    limit: number,
+    key: string[],
+    page: (size: number, last: [number, Value, Value]) => Steps<Row[]>,
+  ): Promise<Amount> {
+    const sum = { count: 0, bytes: 0 }
+    let last: [number, Value, Value] = [-1, 0, '']
+    for (let left = limit; left > 0; left -= pageSize) {
+      const found = await read(page(Math.min(pageSize, left), last))
+      for (const { count, bytes } of found) {
+        sum.count += Number(count)
+        sum.bytes += Number(bytes ?? 0)
+      }
+      if (found.length < pageSize) break
+      last = key.map((name) => found.at(-1)![name]) as typeof last
+      await setImmediate()
+    }
+    return sum
+  }
+
   return {
     unread: async (after, limit) => (await read(rows(unread, after, limit))).map(unreadOf),
     refer: (manifests) => run('referManifests', manifests),
@@ -29,8 +54,10 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
     judgeManifests: (repository, digests, limits) =>
       run('judgeManifests', repository, digests, limits, { at: now(), actor: collector }),
     countPulls: (pulls) => run('countPulls', pulls, now()),
-    countLoose: async ({ before, pulledSince, limit }) =>
-      amountOf(await read(rows(looseCount, before, pulledSince, limit))).count,
+    countLoose: ({ before, pulledSince, limit }) =>
+      paged(limit, ['doubted_at', 'id'], (size, [at, id]) => rows(looseFlags, before, size, at, id, pulledSince)).then(
+        ({ count }) => count,
+      ),
     countManifests: async (limit) =>
       amountOf(await read(rows('select count(*) as count from (select 1 from manifest limit ?1) as some', limit)))
         .count,
@@ -54,9 +81,17 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
       const [found] = await read(rows('select state from doomed where digest = ?1', digest))
       return found === undefined || found.state === 'unlinked' || run('rescue', digest)
     },
-    garbage: async (before) => amountOf(await read(rows(garbage, before))),
+    garbage: (before) =>
+      paged(Infinity, ['doubted_at', 'repository_id', 'digest'], (size, [at, id, digest]) =>
+        rows(garbage, before, size, at, id, digest),
+      ),
     doomed: async () => amountOf(await read(rows(doomed))),
-    trash: async (before) => amountOf(await read(rows(trash, before))),
+    async trash(before) {
+      const key = ['trashed_at', 'id']
+      const manifests = await paged(Infinity, key, (size, [at, id]) => rows(trashed, before, size, at, id))
+      const blobs = await paged(Infinity, key, (size, [at, id]) => rows(trashedAlone, before, size, at, id))
+      return { count: manifests.count + blobs.count, bytes: manifests.bytes + blobs.bytes }
+    },
     stored: async (limit) => amountOf(await read(rows(stored, limit))),
   }
 }
@@ -68,10 +103,10 @@ const loose = `
   select manifest.id, name, digest, doubted_at from manifest join repository on repository.id = repository_id
   where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
   order by doubted_at, manifest.id limit ?2`
-const looseCount = `
-  select count(*) as count from (
-    select * from manifest where doubted_at <= ?1 and trashed_at is null order by doubted_at, id limit ?3) as manifest
-  where coalesce(last_pulled_at, 0) <= ?2 and ${isLoose}`
+const looseFlags = `
+  select doubted_at, manifest.id, case when coalesce(last_pulled_at, 0) <= ?5 and ${isLoose} then 1 else 0 end as count
+  from manifest where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
+  order by doubted_at, manifest.id limit ?2`
 const stored = 'select count(*) as count, sum(size) as bytes from (select size from blob limit ?1) as some'
 const expired = `
   select name, digest, trashed_at from manifest join repository on repository.id = repository_id
@@ -79,23 +114,30 @@ const expired = `
 const inState = (state: string) =>
   `select digest, size from doomed where state = '${state}' and since <= ?1 order by since limit ?2`
 const garbage = `
-  select count(*) as count, sum(size) as bytes from blob_link join blob on blob.digest = blob_link.digest
-  where doubted_at <= ?1 and doubted_at is not null and not exists (
-    select 1 from reference where reference.repository_id = blob_link.repository_id and reference.digest = blob_link.digest)`
+  select doubted_at, repository_id, digest, case when needed then 0 else 1 end as count,
+    case when needed then 0 else (select size from blob where blob.digest = page.digest) end as bytes
+  from (
+    select doubted_at, repository_id, digest, exists (
+      select 1 from reference where reference.repository_id = blob_link.repository_id and reference.digest = blob_link.digest
+    ) as needed
+    from blob_link where doubted_at <= ?1 and (doubted_at, repository_id, digest) > (?3, ?4, ?5)
+    order by doubted_at, repository_id, digest limit ?2) as page
+  order by doubted_at, repository_id, digest`
 const doomed = `select count(*) as count, sum(size) as bytes from doomed where state in ('condemned', 'deleting')`
-/** Blobs that only manifests of the trash from before the moment refer to, and those manifests. */
-const trash = `
-  select count(*) as count, sum(bytes) as bytes from (
-    select length(content) as bytes from manifest where trashed_at <= ?1
-    union all
-    select size as bytes from (
-      select distinct reference.repository_id, reference.digest from manifest
-      join reference on manifest_id = manifest.id where trashed_at <= ?1) as going
-    join blob on blob.digest = going.digest
-    where not exists (
-      select 1 from reference join manifest on manifest.id = manifest_id
-      where reference.repository_id = going.repository_id and reference.digest = going.digest
-        and (trashed_at is null or trashed_at > ?1))) as parts`
+const trashPage = `
+  from manifest where trashed_at is not null and trashed_at <= ?1 and (trashed_at, id) > (?3, ?4)
+  order by trashed_at, id limit ?2`
+const trashed = `select trashed_at, id, 1 as count, length(content) as bytes ${trashPage}`
+/** Of each manifest in the trash from before the moment: the blobs that only such refer to, where it is the first to do so. */
+const trashedAlone = `
+  select page.trashed_at, page.id, count(blob.digest) as count, sum(size) as bytes
+  from (select trashed_at, id ${trashPage}) as page
+  left join reference on reference.manifest_id = page.id and not exists (
+    select 1 from reference as other join manifest on manifest.id = other.manifest_id
+    where other.repository_id = reference.repository_id and other.digest = reference.digest
+      and (other.manifest_id < reference.manifest_id or trashed_at is null or trashed_at > ?1))
+  left join blob on blob.digest = reference.digest
+  group by page.trashed_at, page.id order by page.trashed_at, page.id`
 
 function* rows(text: string, ...values: Value[]): Steps<Row[]> {
   return yield sql(text, ...values)

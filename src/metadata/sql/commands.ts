@@ -5,9 +5,10 @@ import { createAccountCommands } from './account-commands.ts'
 import { createCollectionCommands, isGoing, suspect } from './collection-commands.ts'
 import type { Dialect } from './dialect.ts'
 import { hold, link, refer } from './fact-writer.ts'
-import { store, trash } from './manifests.ts'
 import { type Held, protection, type Refused } from './protection.ts'
 import { createRuleCommands } from './rule-commands.ts'
+import { createQuotaCommands } from './quota-commands.ts'
+import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { digestOfTag, tag, untag } from './tags.ts'
 import { uploadStateCommands } from './upload-states.ts'
@@ -40,7 +41,9 @@ export interface Act {
  */
 export function createCommands(dialect: Dialect) {
   const { lock } = dialect
-  const { standing, refusal, refusalToDelete } = protection(dialect)
+  const { situation, standing, refusal, refusalToDelete } = protection(dialect)
+  const trash = createTrash(dialect)
+  const quotas = createQuotaCommands(dialect)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`
@@ -74,12 +77,22 @@ export function createCommands(dialect: Dialect) {
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }
 
+  /** The blobs of a push that the repository holds, and the manifest itself. */
+  function* bytesOf(
+    repository: number | undefined,
+    { manifest, references }: ManifestPush,
+  ): Steps<Map<Digest, number>> {
+    const sizes = yield* sizesOf(blobSizes, repository, references)
+    return sizes.set(manifest.digest, manifest.content.length)
+  }
+
   return {
     ...createVolumeCommands({ dialect, ensureRepository, record }),
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
-    ...createCollectionCommands({ dialect, repositoryId, record }),
-    ...createRuleCommands({ dialect, record }),
+    ...createCollectionCommands({ dialect, repositoryId, record, trash, release: quotas.release }),
+    ...quotas.commands,
+    ...createRuleCommands({ dialect, record, trash }),
     ...vaultCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */
@@ -110,6 +123,7 @@ export function createCommands(dialect: Dialect) {
       if (refused) return refused
       yield* record(act, [{ type: 'blob.deleted', repository, digest }])
       yield sql('delete from blob_link where repository_id = ?1 and digest = ?2', id, digest)
+      yield* quotas.release(repository, [digest])
       yield* suspect(digest, act.at)
       return true
     },
@@ -118,16 +132,19 @@ export function createCommands(dialect: Dialect) {
       const { repository, tags, artifactType, annotations, subject } = push
       const { digest, mediaType, content } = push.manifest
       yield* lock({ together: [repository], alone: tags.map((name) => `${repository}:${name}`) })
-      const known = yield* standing(repository)
+      const { known, isLimited } = yield* situation(repository)
       const refused = (yield* objection(known?.id, push)) ?? (yield* refusal(known, held, { tags, to: digest }))
       if (refused) return refused
       const size = content.length
+      const charges = isLimited ? yield* quotas.charging(repository, yield* bytesOf(known?.id, push)) : undefined
+      if (charges?.refused) return charges.refused
       yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
       const id = known?.id ?? (yield* ensureRepository(repository))
       yield* store(id, { ...push.manifest, subject, references: push.references }, act.at)
       yield* refer(id, { subject, digest, mediaType, size, artifactType, annotations })
       for (const name of tags)
         yield* tag(id, name, digest, { at: act.at, by: act.actor.name, why: push.why ?? 'pushed' })
+      yield* charges?.charge() ?? []
       return { outcome: 'pushed' }
     },
 
@@ -137,7 +154,7 @@ export function createCommands(dialect: Dialect) {
       if (known === undefined) return undefined
       const { id } = known
       const [manifest] = yield sql(
-        'select id, subject from manifest where repository_id = ?1 and digest = ?2 and trashed_at is null',
+        'select id from manifest where repository_id = ?1 and digest = ?2 and trashed_at is null',
         ...[id, digest],
       )
       if (!manifest) return undefined
@@ -148,11 +165,7 @@ export function createCommands(dialect: Dialect) {
       if (refused) return refused
       yield* record(act, [{ type: 'manifest.deleted', repository, digest, tags }])
       for (const name of tags) yield* untag(id, name, { at: act.at, by: act.actor.name, why: 'image deleted' })
-      const subject = manifest.subject === null ? undefined : String(manifest.subject)
-      yield* trash(
-        { id: Number(manifest.id), repositoryId: id, digest, subject },
-        { at: act.at, by: act.actor.name, why: 'deleted', tags },
-      )
+      yield* trash(id, [digest], { at: act.at, by: act.actor.name, why: 'deleted', tags })
       return tags
     },
 

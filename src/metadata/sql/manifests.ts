@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { StoredManifest } from '../../registry/ports/metadata.ts'
+import type { Dialect } from './dialect.ts'
 import { sql, type Steps } from './statement.ts'
 
 interface Pushed extends StoredManifest {
@@ -33,32 +34,34 @@ export function* refers(repositoryId: number, id: number, references: { digest: 
     )
 }
 
-/** Puts a manifest, which no tag points to any more, into the trash: it can be restored, and nothing it refers to goes. */
-export function* trash(
-  { id, repositoryId, digest, subject }: Trashed,
-  { at, by, why, tags, doubtedAt = at }: { at: number; by: string; why: string; tags: string[]; doubtedAt?: number },
-): Steps<void> {
-  // Its children, and what refers to it, may have nothing else that keeps them.
-  yield sql(
-    `update manifest set doubted_at = ?2 where repository_id = ?1 and coalesce(doubted_at, 0) < ?2 and digest in (
-       select digest from reference where manifest_id = ?3
-       union all select digest from referrer where repository_id = ?1 and subject = ?4)`,
-    ...[repositoryId, doubtedAt, id, digest],
-  )
-  if (subject !== undefined)
+/**
+ * Puts manifests of a repository, which no tag points to any more, into the trash: they can be restored, and nothing they refer to
+ * goes. `digests` is the parameter ?2.
+ */
+export function createTrash({ textsOf }: Pick<Dialect, 'textsOf'>) {
+  const given = `(select value from ${textsOf('?2')})`
+  return function* trash(
+    repositoryId: number,
+    digests: Digest[],
+    { at, by, why, tags, doubtedAt = at }: { at: number; by: string; why: string; tags: string[]; doubtedAt?: number },
+  ): Steps<void> {
+    // Their children, and what refers to them, may have nothing else that keeps them.
     yield sql(
-      'delete from referrer where repository_id = ?1 and subject = ?2 and digest = ?3',
-      ...[repositoryId, subject, digest],
+      `update manifest set doubted_at = ?3 where repository_id = ?1 and coalesce(doubted_at, 0) < ?3 and digest in (
+         select reference.digest from manifest as parent join reference on manifest_id = parent.id
+           where parent.repository_id = ?1 and parent.digest in ${given}
+         union all select digest from referrer where repository_id = ?1 and subject in ${given})`,
+      ...[repositoryId, digests, doubtedAt],
     )
-  yield sql(
-    'update manifest set trashed_at = ?2, trashed_by = ?3, trashed_why = ?4, trashed_tags = ?5 where id = ?1',
-    ...[id, at, by, why, JSON.stringify(tags)],
-  )
-}
-
-interface Trashed {
-  id: number
-  repositoryId: number
-  digest: Digest
-  subject: string | undefined
+    yield sql(
+      `delete from referrer where repository_id = ?1 and (subject, digest) in (
+         select subject, digest from manifest where repository_id = ?1 and digest in ${given} and subject is not null)`,
+      ...[repositoryId, digests],
+    )
+    yield sql(
+      `update manifest set trashed_at = ?3, trashed_by = ?4, trashed_why = ?5, trashed_tags = ?6
+       where repository_id = ?1 and digest in ${given}`,
+      ...[repositoryId, digests, at, by, why, JSON.stringify(tags)],
+    )
+  }
 }

@@ -42,13 +42,23 @@ export function* tagsNeeding(repositoryId: number, digest: string): Steps<string
 
 /** What commands ask of rules and locks, in their own transaction. */
 export function protection({ textsOf }: Dialect) {
-  /** The repository, and the version of the rules: one statement, so that who has no rules pays nothing for them. */
-  function* standing(name: string): Steps<Standing | undefined> {
+  /**
+   * The repository with the version of the rules, and whether there are quotas: one statement, so that who has neither pays nothing
+   * for them.
+   */
+  function* situation(name: string): Steps<{ known: Standing | undefined; isLimited: boolean }> {
     const [row] = yield sql(
-      'select id, (select version from account_version where id = 1) as version from repository where name = ?1',
+      `select (select id from repository where name = ?1) as id, (select version from account_version where id = 1) as version,
+         (select count(*) from quota) as quotas`,
       name,
     )
-    return row && { id: Number(row.id), name, version: Number(row.version ?? 0) }
+    const { id, version, quotas } = row!
+    const known = id === null ? undefined : { id: Number(id), name, version: Number(version ?? 0) }
+    return { known, isLimited: Number(quotas) > 0 }
+  }
+
+  function* standing(name: string): Steps<Standing | undefined> {
+    return (yield* situation(name)).known
   }
 
   /** What keeps these tags from being moved `to` a digest, or from being deleted without one. */
@@ -99,5 +109,5 @@ export function protection({ textsOf }: Dialect) {
     return new Set(tags.filter((tag) => held.rules[tag] === undefined && !locked?.has(tag)))
   }
 
-  return { standing, refusal, refusalToDelete, freeTags }
+  return { situation, standing, refusal, refusalToDelete, freeTags }
 }

@@ -5,7 +5,7 @@ import { isUnattached } from './collection-conditions.ts'
 import { isUnread } from './collection-commands.ts'
 import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
-import { trash } from './manifests.ts'
+import type { createTrash } from './manifests.ts'
 import { type Held, protection, type Refused } from './protection.ts'
 import { sql, type Steps } from './statement.ts'
 import { untag } from './tags.ts'
@@ -13,6 +13,7 @@ import { untag } from './tags.ts'
 interface Shared {
   dialect: Dialect
   record(act: Act, happenings: Happening[]): Steps<void>
+  trash: ReturnType<typeof createTrash>
 }
 
 interface Order {
@@ -25,14 +26,14 @@ interface Order {
 interface Going {
   digest: Digest
   tags: string[]
-  /** The manifest itself, where nothing keeps it any more. */
-  manifest: { id: number; subject: Digest | undefined } | undefined
+  /** The manifest itself, since nothing keeps it any more. */
+  whole: boolean
 }
 
 const maxRuns = 5000
 
 /** The commands by which tags expire and retention takes them away. What they are given was planned before: each looks again. */
-export function createRuleCommands({ dialect, record }: Shared) {
+export function createRuleCommands({ dialect, record, trash }: Shared) {
   const { lock } = dialect
   const { standing, freeTags } = protection(dialect)
 
@@ -77,11 +78,11 @@ export function createRuleCommands({ dialect, record }: Shared) {
         going.flatMap((one) => happeningsOf(repository, one)),
       )
       const moved = { at: act.at, by: act.actor.name, why }
-      for (const { digest, tags, manifest } of going) {
+      for (const { digest, tags, whole } of going) {
         for (const tag of tags) yield* untag(known.id, tag, moved)
         result.tags.push(...tags)
-        if (!manifest) continue
-        yield* trash({ ...manifest, repositoryId: known.id, digest }, { ...moved, tags })
+        if (!whole) continue
+        yield* trash(known.id, [digest], { ...moved, tags })
         result.images.push(digest)
       }
       return result
@@ -128,13 +129,11 @@ function* goingOf(
     names.length < present.length
       ? []
       : yield sql(
-          `select id, subject from manifest
+          `select 1 from manifest
            where repository_id = ?1 and digest = ?2 and trashed_at is null and ${isUnattached}`,
           ...[repositoryId, digest],
         )
-  if (!manifest) return names.length > 0 ? { digest, tags: names, manifest: undefined } : undefined
-  const subject = manifest.subject === null ? undefined : (manifest.subject as Digest)
-  return { digest, tags: names, manifest: { id: Number(manifest.id), subject } }
+  return manifest || names.length > 0 ? { digest, tags: names, whole: manifest !== undefined } : undefined
 }
 
 function* isDue(repositoryId: number, name: string, before: number | undefined): Steps<boolean> {
@@ -143,7 +142,7 @@ function* isDue(repositoryId: number, name: string, before: number | undefined):
   return (yield sql(text, repositoryId, name, before)).length > 0
 }
 
-function happeningsOf(repository: string, { digest, tags, manifest }: Going): Happening[] {
-  if (manifest) return [{ type: 'manifest.deleted', repository, digest, tags }]
+function happeningsOf(repository: string, { digest, tags, whole }: Going): Happening[] {
+  if (whole) return [{ type: 'manifest.deleted', repository, digest, tags }]
   return tags.map((tag) => ({ type: 'tag.deleted', repository, tag }))
 }

@@ -331,6 +331,21 @@ const migrations: ((words: Words) => string)[] = [
     body ${text} not null
   ) ${keyedTable};
   create index retention_run_repository on retention_run (repository, sequence);
+   `,
+  ({ text, integer, keyedTable }) => `
+  -- what an organization or a repository may store, and what was charged
+  create table quota (
+    scope ${text} primary key,
+    bytes ${integer} not null,
+    soft ${integer} not null,
+    used ${integer} not null
+  ) ${keyedTable};
+  create table quota_blob (
+    scope ${text} not null,
+    digest ${text} not null,
+    size ${integer} not null,
+    primary key (scope, digest)
+  ) ${keyedTable};
   `,
 ]
 

@@ -6,6 +6,8 @@ import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { RuleFacts } from '../rule-facts.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import type { QuotaFacts } from '../quota-facts.ts'
+import type { SizeFacts } from '../size-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { createAccountFacts } from './account-facts.ts'
@@ -18,6 +20,8 @@ import { createRuleFacts } from './rule-facts.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
 import { createProtection } from './protecting.ts'
+import { createQuotaFacts } from './quota-facts.ts'
+import { createSizeFacts } from './size-facts.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
@@ -30,6 +34,8 @@ export type SqlStore = MetadataStore & {
   history: HistoryFacts
   collection: CollectionFacts
   rules: RuleFacts
+  sizes: SizeFacts
+  quotas: QuotaFacts
 }
 
 interface Deps {
@@ -139,6 +145,8 @@ export function createSqlStore({
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
     rules: createRuleFacts({ read, run, now, textsOf, protection }),
+    sizes: createSizeFacts({ read }),
+    quotas: createQuotaFacts({ read, run }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),

@@ -30,7 +30,7 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
         yield sql(
           `insert into manifest (repository_id, digest, media_type, subject, pushed_at, content, last_pulled_at)
            values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-           on conflict (repository_id, digest) do update set trashed_at = null where manifest.trashed_at is not null`,
+           on conflict (repository_id, digest) do update set trashed_at = null, doubted_at = excluded.last_pulled_at where manifest.trashed_at is not null`,
           ...[id, digest, mediaType, subject ?? null, pushedAt, content, now],
         )
         yield* refer(id, { subject, digest, mediaType, size: content.length, artifactType, annotations })

@@ -43,6 +43,7 @@ export type PushOutcome =
   | { outcome: 'missing'; digests: Digest[] }
   | { outcome: 'wrong-size'; digest: Digest; size: number }
   | { outcome: 'precondition-failed' }
+  | { outcome: 'refused'; message: string; detail: unknown }
 
 /**
  * Facts. Each method that writes is one transaction together with its event, durable once it resolves. Every store passes

@@ -1,4 +1,19 @@
-import type { Endpoint } from './transport.ts'
+import type { OutgoingHttpHeaders } from 'node:http'
+
+export interface Endpoint {
+  protocol: 'http:' | 'https:'
+  hostname: string
+  port: number
+}
+
+export interface StoreRequest {
+  endpoint: Endpoint
+  method: string
+  /** As it goes over the wire, with the query. */
+  path: string
+  headers: OutgoingHttpHeaders
+  body: Buffer[]
+}
 
 /** The server of a URL, and the path without a slash at its end. */
 export function endpointOf(address: string): { endpoint: Endpoint; path: string } {

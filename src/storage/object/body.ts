@@ -1,19 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { StoreError } from './store.ts'
+import { type ObjectBody, StoreError } from './store.ts'
 
 /** How long a store may keep silent before it counts as gone. */
 export const usualIdleMs = 15_000
-
-/** The bytes of an object on their way from the store. */
-export interface ObjectBody {
-  /**
-   * The next bytes, which are good until the next are asked for; undefined when all have come.
-   * @throws StoreError when the store breaks off, or is silent for longer than this
-   */
-  next(idleMs: number): Promise<Buffer | undefined>
-  /** Nothing more is wanted; again does no harm. */
-  destroy(): void
-}
 
 /** The body of an answer of Node's client. */
 export function bodyOf(answer: IncomingMessage): ObjectBody {

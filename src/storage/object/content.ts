@@ -1,8 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { ByteRange, Content } from '../../http/types.ts'
 import { write } from '../file-content.ts'
-import type { ObjectBody } from './body.ts'
-import { type ObjectStore, StoreError } from './store.ts'
+import { type ObjectBody, type ObjectStore, StoreError } from './store.ts'
 
 interface Source {
   store: ObjectStore

@@ -1,11 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { ObjectBody } from './body.ts'
 
 export interface ObjectFacts {
   size: number
   /** The moment `put` was given, else when the store was written to. */
   modifiedAt: Date
   etag: string
+}
+
+/** The bytes of an object on their way from the store. */
+export interface ObjectBody {
+  /**
+   * The next bytes, which are good until the next are asked for; undefined when all have come.
+   * @throws StoreError when the store breaks off, or is silent for longer than this
+   */
+  next(idleMs: number): Promise<Buffer | undefined>
+  /** Nothing more is wanted; again does no harm. */
+  destroy(): void
 }
 
 /** An upload in parts, which is seen under its key once it is completed. */

@@ -1,25 +1,11 @@
 import { randomInt } from 'node:crypto'
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import { hasProxy, http, proxies } from '../../platform/http.ts'
-import { bodyOf, type ObjectBody, usualIdleMs } from './body.ts'
-import { StoreError } from './store.ts'
+import { bodyOf, usualIdleMs } from './body.ts'
+import type { StoreRequest } from './address.ts'
+import { type ObjectBody, StoreError } from './store.ts'
 import { createWire } from './wire.ts'
-
-export interface Endpoint {
-  protocol: 'http:' | 'https:'
-  hostname: string
-  port: number
-}
-
-export interface StoreRequest {
-  endpoint: Endpoint
-  method: string
-  /** As it goes over the wire, with the query. */
-  path: string
-  headers: OutgoingHttpHeaders
-  body: Buffer[]
-}
 
 /** How long a store may keep silent before it counts as gone, and how often something is tried in all. */
 export interface Patience {

@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
-import { hostHeader } from './address.ts'
-import { type ObjectBody, silence } from './body.ts'
-import { StoreError } from './store.ts'
-import type { Endpoint, StoreRequest } from './transport.ts'
+import { type Endpoint, hostHeader, type StoreRequest } from './address.ts'
+import { silence } from './body.ts'
+import { type ObjectBody, StoreError } from './store.ts'
 
 /** What is read at once: the more, the rarer the store has to wait for us. Measured best of 64 KiB to 1 MiB. */
 const bufferSize = 1 << 20

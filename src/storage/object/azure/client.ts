@@ -1,20 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
-import { endpointOf, encodePath, encodeQuery, hostHeader } from '../address.ts'
-import { type ObjectBody, usualIdleMs } from '../body.ts'
+import { endpointOf, encodePath, encodeQuery, hostHeader, type StoreRequest } from '../address.ts'
+import { usualIdleMs } from '../body.ts'
 import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
-import { factsOf, type ObjectStore, type Part, StoreError } from '../store.ts'
-import {
-  createTransport,
-  isMissing,
-  type Patience,
-  type SendOptions,
-  type StoreRequest,
-  tagOf,
-  tagsOf,
-} from '../transport.ts'
+import { factsOf, type ObjectBody, type ObjectStore, type Part, StoreError } from '../store.ts'
+import { createTransport, isMissing, type Patience, type SendOptions, tagOf, tagsOf } from '../transport.ts'
 import { advice } from './advice.ts'
 import { type AzureCredentials, createTokens, readSignature, sharedKey } from './signing.ts'
 

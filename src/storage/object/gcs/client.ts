@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { encodeQuery, endpointOf, hostHeader } from '../address.ts'
+import { encodeQuery, endpointOf, hostHeader, type StoreRequest } from '../address.ts'
 import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
 import { type ObjectFacts, type ObjectStore, type Part, StoreError } from '../store.ts'
-import { createTransport, isMissing, type Patience, type SendOptions, type StoreRequest } from '../transport.ts'
+import { createTransport, isMissing, type Patience, type SendOptions } from '../transport.ts'
 import { advice } from './advice.ts'
 import { createTokens, type GcsCredentials, keyOf, signedPath } from './signing.ts'
 

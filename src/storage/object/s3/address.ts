@@ -1,5 +1,5 @@
 import { endpointOf } from '../address.ts'
-import type { Endpoint } from '../transport.ts'
+import type { Endpoint } from '../address.ts'
 
 export interface S3Address {
   bucket: string

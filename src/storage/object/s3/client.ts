@@ -1,17 +1,9 @@
 import { createHash } from 'node:crypto'
-import { encodePath, encodeQuery, hostHeader } from '../address.ts'
+import { encodePath, encodeQuery, hostHeader, type StoreRequest } from '../address.ts'
 import { explain } from '../explain.ts'
 import { each } from '../parallel.ts'
 import { factsOf, type Multipart, type ObjectStore, type Part, StoreError } from '../store.ts'
-import {
-  createTransport,
-  isMissing,
-  type Patience,
-  type SendOptions,
-  type StoreRequest,
-  tagOf,
-  tagsOf,
-} from '../transport.ts'
+import { createTransport, isMissing, type Patience, type SendOptions, tagOf, tagsOf } from '../transport.ts'
 import { addressOf, redirectAddressOf, type S3Address } from './address.ts'
 import { advice } from './advice.ts'
 import { type Credentials, createSigner } from './signer.ts'

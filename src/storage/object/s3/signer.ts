@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
 import { StoreError } from '../store.ts'
-import type { Endpoint } from '../transport.ts'
+import type { Endpoint } from '../address.ts'
 
 export interface Credentials {
   accessKeyId: string

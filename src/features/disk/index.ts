@@ -1,0 +1,52 @@
+import { createDisk } from '../../platform/disk.ts'
+import { lengthOf } from '../../http/body.ts'
+import type { HttpRequest } from '../../http/types.ts'
+import { OciError } from '../../oci/errors.ts'
+import type { Feature, Platform, Serving } from '../feature.ts'
+
+/** Refuses uploads before the disk is full: what the reserve leaves is for the database, for deleting and for what is under way. */
+export function disk({ configuration, log }: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
+  const { root, reserve, objects, readOnly } = configuration.storage
+  if (objects || readOnly || reserve.bytes === 0) return { name: 'disk' }
+  const { room, take } = createDisk(root, reserve)
+  const refused = metrics?.counter('holdfast_uploads_refused_total', 'Uploads refused because the disk is nearly full')
+  for (const [name, help] of Object.entries({
+    free: 'Bytes that are free on the disk of the images',
+    size: 'The size of that disk',
+    reserve: 'Bytes that uploads leave free there',
+  } as const))
+    metrics?.gauge(`holdfast_storage_${name}_bytes`, help, () => room()[name as 'free'], { across: 'max' })
+  let isLow = false
+
+  function refuseUploads(request: HttpRequest): void {
+    if (!isUpload(request)) return
+    const { free, reserve: kept } = room()
+    const length = lengthOf(request.headers) ?? 0
+    if (isLow !== free < kept) tell(free, kept)
+    if (free >= kept + length) return take(length)
+    refused?.([])
+    throw new OciError('UNAVAILABLE', {
+      status: 507,
+      message:
+        'the registry is nearly out of disk space: pulling and deleting go on; free some, or ask its operator, and push again',
+    })
+  }
+
+  function tell(free: number, kept: number): void {
+    isLow = free < kept
+    if (isLow)
+      log.warn('storage.low', {
+        ...{ freeBytes: free, reserveBytes: Math.round(kept) },
+        message: 'uploads are refused until there is more room, and the trash is emptied before its time',
+      })
+    else log.info('storage.recovered', { freeBytes: free })
+  }
+
+  return { name: 'disk', gates: [refuseUploads] }
+}
+
+/** Bytes of blobs on their way in; a mount brings none. */
+function isUpload({ method, path, query }: HttpRequest): boolean {
+  if (method !== 'PATCH' && method !== 'PUT' && method !== 'POST') return false
+  return path.includes('/blobs/uploads') && !query.has('mount')
+}
