@@ -25,7 +25,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
   const on = platform.configuration
   return [
     health(platform, serving),
-    ...(limitsRates(on.rateLimits) ? [(await import('./rate-limits/index.ts')).rateLimits(platform)] : []),
+    ...(limitsRates(on.rateLimits) ? [(await import('./rate-limits/index.ts')).rateLimits(platform, serving)] : []),
     ...(on.tokens ? [(await import('./tokens/index.ts')).tokens(platform, serving, on.tokens)] : []),
     ...(on.auth?.kind === 'token'
       ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
@@ -34,7 +34,9 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
       ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
       : []),
     accounts(platform, serving),
-    ...(on.auth?.kind === 'htpasswd' ? [(await import('./htpasswd/index.ts')).htpasswd(platform, on.auth)] : []),
+    ...(on.auth?.kind === 'htpasswd'
+      ? [(await import('./htpasswd/index.ts')).htpasswd(platform, serving, on.auth)]
+      : []),
     ...(on.auth?.kind === 'silly' ? [(await import('./silly/index.ts')).silly(on.auth)] : []),
     maintenance(platform),
     disk(platform, serving),
@@ -56,5 +58,6 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
 }
 
 function limitsRates({ pulls, failedLogins }: Platform['configuration']['rateLimits']): boolean {
-  return [pulls.anonymous, pulls.signedIn, failedLogins.address].some((limit) => limit !== undefined)
+  const limits = [pulls.anonymous, pulls.signedIn, failedLogins.address]
+  return limits.some((limit) => limit !== undefined) || pulls.organizations.length > 0
 }
