@@ -1,5 +1,6 @@
 import { after, before, describe } from 'node:test'
 import { testAccounts } from './contract/accounts.ts'
+import { testCollection } from './contract/collection.ts'
 import { contractTools, type Created, type Tools } from './contract/tools.ts'
 import { testBlobsAndUploads } from './contract/blobs.ts'
 import { testEventsAndJobs } from './contract/events.ts'
@@ -34,6 +35,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testBlobsAndUploads(tools)
     testManifests(tools)
     testHistory(tools)
+    testCollection(tools)
     testEventsAndJobs(tools)
     testVolume(tools)
     testUploadStates(tools)

@@ -153,7 +153,7 @@ export function createCollectionCommands({ dialect, repositoryId, record, trash,
       for (const { repository, digest } of pulls)
         yield sql(
           `update manifest set last_pulled_at = ?3 where repository_id = (select id from repository where name = ?1)
-             and digest = ?2 and coalesce(last_pulled_at, 0) < ?3 - 3600000`,
+             and digest = ?2 and coalesce(last_pulled_at, 0) < cast(?3 as bigint) - 3600000`,
           ...[repository, digest, now],
         )
     },

@@ -59,7 +59,7 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
         ({ count }) => count,
       ),
     countManifests: async (limit) =>
-      amountOf(await read(rows('select count(*) as count from (select 1 from manifest limit ?1) as some', limit)))
+      amountOf(await read(rows('select count(*) as count from (select 1 from manifest limit ?1) as part', limit)))
         .count,
     expired: async (before, limit) => (await read(rows(expired, before, limit))).map(expiredOf),
     end: (repository, digests, limits) => run('endManifests', repository, digests, limits, now()),
@@ -107,7 +107,7 @@ const looseFlags = `
   select doubted_at, manifest.id, case when coalesce(last_pulled_at, 0) <= ?5 and ${isLoose} then 1 else 0 end as count
   from manifest where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
   order by doubted_at, manifest.id limit ?2`
-const stored = 'select count(*) as count, sum(size) as bytes from (select size from blob limit ?1) as some'
+const stored = 'select count(*) as count, sum(size) as bytes from (select size from blob limit ?1) as part'
 const expired = `
   select name, digest, trashed_at from manifest join repository on repository.id = repository_id
   where trashed_at is not null and trashed_at <= ?1 order by trashed_at limit ?2`
