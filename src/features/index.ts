@@ -17,6 +17,7 @@ import { tagRules } from './tag-rules/index.ts'
 import { quotas } from './quotas/index.ts'
 import { usage } from './usage/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
+import { workloadIdentity } from './workload-identity/index.ts'
 
 export type { Feature } from './feature.ts'
 
@@ -30,9 +31,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     ...(on.auth?.kind === 'token'
       ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
       : []),
-    ...(on.workloadIdentity.length > 0
-      ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
-      : []),
+    workloadIdentity(platform, serving),
     accounts(platform, serving),
     ...(on.auth?.kind === 'htpasswd'
       ? [(await import('./htpasswd/index.ts')).htpasswd(platform, serving, on.auth)]
