@@ -90,6 +90,7 @@ describe('the grace of a blob', () => {
     assert.deepEqual(await stopped.collector.run(), {
       untagged: 0,
       manifests: 0,
+      early: 0,
       unlinked: 1,
       blobs: 1,
       bytes: 8,
