@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { adminPassword, basic } from '../support/accounts.ts'
+import { eventually } from '../support/app.ts'
 import { createConnection, startTogether } from '../support/processes.ts'
 import { pushImage } from '../support/registry.ts'
 
@@ -75,9 +76,10 @@ describe('what several processes count together', () => {
     })
     const attempt = async ({ call }: (typeof connections)[number], i: number) =>
       (await call('GET', '/api/v1/me', { headers: { Authorization: basic(`user${i}`, 'wrong') } })).status
-    const statuses: number[] = []
-    for (let i = 0; i < 6; i++) statuses.push(await attempt(connections[i % count]!, i))
-    assert.deepEqual(statuses, [401, 401, 401, 401, 429, 429])
+    for (let i = 0; i < 4; i++) assert.equal(await attempt(connections[i % count]!, i), 401)
+    // An answer is counted when it is out, which a client may be faster than.
+    await eventually(async () => (await attempt(connections[1]!, 4)) === 429)
+    for (const connection of connections) assert.equal(await attempt(connection, 5), 429)
     const fresh = createConnection(registry.url)
     assert.equal(await attempt(fresh, 7), 429)
     fresh.close()
