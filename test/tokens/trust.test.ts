@@ -12,7 +12,7 @@ const accounts = await useAccounts((configuration) => {
   configuration.access = 'closed'
   configuration.outgoing.allow = ['127.0.0.0/8']
 })
-const { api, must, addUser, user, status, root, url } = accounts
+const { api, must, addUser, user, status, registry, root, url } = accounts
 for (const name of ['ann', 'bob']) await addUser(name)
 for (const [org, owner] of [
   ['acme', 'ann'],
@@ -102,10 +102,15 @@ describe("a robot's trust", () => {
     assert.equal(await status(manifest, basic(login, token)), 200, 'the user name says which robot is meant')
     const hidden = await status(manifest, basic('robot.evil.ci', token))
     assert.ok([401, 404].includes(hidden), String(hidden))
-    const unclear = await accounts.registry(manifest, basic('any', token))
+    const unclear = await registry(manifest, basic('any', token))
     assert.equal(unclear.status, 401)
     assert.match(await unclear.text(), /several robots trust it: take the login of one as user name/)
     await must(`DELETE ${path}/${id}`)
+    assert.equal(
+      (await registry('GET /', basic(login, token))).status,
+      401,
+      'nobody becomes another robot than they say',
+    )
     await must('DELETE /orgs/evil/robots/ci')
     await must('PUT /orgs/evil/robots/ci', { body: {} })
     assert.equal((await must('GET /orgs/evil/robots/ci/trust')).items.length, 0, 'it goes with its robot')

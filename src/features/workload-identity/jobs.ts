@@ -73,6 +73,7 @@ export function createJobs({ configuration, accounts: facts, vault, clock, log }
   function robotsRule(jwt: Jwt, fitting: WorkloadIdentityRule[], name = ''): WorkloadIdentityRule | undefined {
     const meant = fitting.find(({ robot }) => robot === name)
     if (meant) return meant
+    if (name.startsWith('robot.')) throw refused(jwt, 'the robot of that name does not trust it')
     if (new Set(fitting.map(({ robot }) => robot)).size > 1)
       throw refused(jwt, 'several robots trust it: take the login of one as user name')
     return fitting[0]
