@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { countersOver } from '../platform/counters.ts'
 import type { Session, Sessions } from '../registry/ports/sessions.ts'
 import type { Member } from './alone.ts'
 import { type Calls, createCalls, type Handlers, type Message } from './calls.ts'
@@ -61,6 +62,7 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
     return {
       node,
       sessions: createSharedSessions(calls, objects === undefined && encryption === undefined),
+      counters: countersOver((name, args) => calls.call('count', [name, args])),
       writer,
       lockWaitMs,
       siblings: {
