@@ -69,14 +69,18 @@ const npmPrograms = [
   { module: 'oidc-provider', version: '9.13.3' },
 ]
 
+// Programs that PyPI has, each in an environment of its own.
+const pythonPrograms = [{ name: 'st', module: 'schemathesis', version: '4.32.5' }]
+
 /** Installs what is missing and can be installed; gives the PATH under which all of it is found. */
 export async function installPrograms() {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
   const folderOf = ({ name, version }) => join(cache, `${name}-${version}`)
   // Without a login shell root's PATH lacks the sbin folders, where Debian puts daemons.
-  const npmFolderOf = ({ module, version }) => folderOf({ name: module, version })
-  const binOf = (program) => join(npmFolderOf(program), 'node_modules/.bin')
-  const built = [...goPrograms.map(folderOf), ...npmPrograms.map(binOf)]
+  const versionFolderOf = ({ module, version }) => folderOf({ name: module, version })
+  const binOf = (program) => join(versionFolderOf(program), 'node_modules/.bin')
+  const pythonBinOf = (program) => join(versionFolderOf(program), 'bin')
+  const built = [...goPrograms.map(folderOf), ...npmPrograms.map(binOf), ...pythonPrograms.map(pythonBinOf)]
   const folders = [process.env.PATH, '/usr/sbin', '/sbin', ...built]
   await installDebianPrograms(() => [...folders, ...postgresFolders()].join(delimiter))
   const path = [...folders, ...postgresFolders()].join(delimiter)
@@ -86,8 +90,13 @@ export async function installPrograms() {
     else say(`without ${program.name}: there is no Go to build it with; its tests are skipped`)
   }
   for (const program of npmPrograms)
-    if (program.name ? !isIn(path, program.name) : !existsSync(npmFolderOf(program)))
-      await installNpmProgram(program, npmFolderOf(program))
+    if (program.name ? !isIn(path, program.name) : !existsSync(versionFolderOf(program)))
+      await installNpmProgram(program, versionFolderOf(program))
+  for (const program of pythonPrograms) {
+    if (isIn(path, program.name)) continue
+    if (isIn(path, 'python3')) await installPythonProgram(program, versionFolderOf(program))
+    else say(`without ${program.name}: there is no Python to run it with; its tests are skipped`)
+  }
   return path
 }
 
@@ -101,6 +110,18 @@ async function installNpmProgram({ name, module, version }, target) {
   if (!problem && existsSync(join(started, 'node_modules', name ? `.bin/${name}` : module)))
     return renameSync(started, target)
   rmSync(started, { recursive: true, force: true })
+  say(`cannot install ${module} ${version}: ${problem}; its tests are skipped`)
+}
+
+/** Programs name the folder of their environment: it is made where it stays, and taken away where that fails. */
+async function installPythonProgram({ name, module, version }, target) {
+  say(`installing ${module} ${version} (once) …`)
+  const pip = [join(target, 'bin/python'), '-m', 'pip', '--disable-pip-version-check']
+  const problem =
+    (await run('python3', ['-m', 'venv', target], { minutes: 2 })) ||
+    (await run(pip[0], [...pip.slice(1), 'install', '--quiet', `${module}==${version}`], { minutes: 5 }))
+  if (!problem && isIn(join(target, 'bin'), name)) return
+  rmSync(target, { recursive: true, force: true })
   say(`cannot install ${module} ${version}: ${problem}; its tests are skipped`)
 }
 

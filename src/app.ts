@@ -14,6 +14,7 @@ import type { Address } from './listen/bind.ts'
 import { createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import { answerBrokenRequest } from './platform/broken-request.ts'
+import { createLedger } from './platform/counters.ts'
 import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import { createFailures } from './platform/failures.ts'
@@ -106,6 +107,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       stopping: stopping.signal,
       metrics,
       siblings,
+      counters: member.counters ?? createLedger(clock),
       writeAccess,
       access: () => access,
       baseOf: createBase(configuration.http),

@@ -6,6 +6,7 @@ import { readBody } from '../http/body.ts'
 import { createRouter } from '../http/router.ts'
 import { type HttpReply, type HttpRequest, reply, type Route } from '../http/types.ts'
 import { OciError } from '../oci/errors.ts'
+import { anyMethod } from './index.ts'
 import { openApiOf } from './openapi.ts'
 import { type Answer, etagOf, type Operation, operation } from './operation.ts'
 import { Problem, problemOf, problemReply } from './problem.ts'
@@ -35,27 +36,14 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
     access: () => [],
     handle: async () => ({ body: openApi }),
   })
-  // A repository's own path would match all that is below it: those come last.
-  const isOpen = ({ path }: Operation) => Number(path.endsWith('+'))
-  const operations = [described, ...given].toSorted((a, b) => isOpen(a) - isOpen(b))
+  const operations = [described, ...given]
   const openApi = openApiOf(operations)
-  const byRoute = new Map<Route, Operation>()
-  for (const one of operations) {
-    const route: Route = {
-      methods: one.method === 'GET' ? ['GET', 'HEAD'] : [one.method],
-      pattern: base + one.path,
-      access: () => [],
-      handle: unused,
-    }
-    byRoute.set(route, one)
-  }
-  const find = createRouter([...byRoute.keys()])
+  const find = createFind(operations)
 
   async function answer(request: HttpRequest<unknown>): Promise<HttpReply> {
     if (request.path.includes('%25')) throw new Problem('not-found', 'there is nothing at this path') // no name has a percent
-    const found = find(request.method, request.path)
-    const one = byRoute.get(found.route)!
-    const params = Object.fromEntries(Object.entries(found.params).map(([name, value]) => [name, decodeSlashes(value)]))
+    const { one, params: raw } = find(request)
+    const params = Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, decodeSlashes(value)]))
     await expectAccess(one, params, request)
     const query = one.query && accept(one.query, readQuery(request.query), '?')
     const body = one.body && accept(one.body, await readJson(request), '')
@@ -114,6 +102,29 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
         requestId,
       )
     }
+  }
+}
+
+/** Finds operations: by the path first, so that a path has exactly the methods it is described with. */
+function createFind(operations: Operation[]) {
+  // What has more names in it would match paths of others, and a repository's own path all that is below it: those come last.
+  const openness = (path: string) => path.split(':').length + (path.endsWith('+') ? 100 : 0)
+  const paths = [...Map.groupBy(operations, ({ path }) => path)].toSorted(([a], [b]) => openness(a) - openness(b))
+  const byRoute = new Map<Route, Operation[]>(
+    paths.map(([path, own]) => [{ methods: anyMethod, pattern: base + path, access: () => [], handle: unused }, own]),
+  )
+  const route = createRouter([...byRoute.keys()])
+
+  /** @throws Problem method-not-allowed, OciError where there is nothing */
+  return ({ method, path }: HttpRequest<unknown>) => {
+    const found = route(method, path)
+    const own = byRoute.get(found.route)!
+    const one = own.find((operation) => operation.method === (method === 'HEAD' ? 'GET' : method))
+    if (one) return { one, params: found.params }
+    const allowed = own.flatMap((operation) => (operation.method === 'GET' ? ['GET', 'HEAD'] : [operation.method]))
+    throw new Problem('method-not-allowed', `${method} is not supported here`, {
+      headers: { Allow: allowed.join(', ') },
+    })
   }
 }
 

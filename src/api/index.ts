@@ -11,6 +11,9 @@ export interface LazyApiOptions extends Omit<ApiOptions, 'operations'> {
   session: ((request: HttpRequest<unknown>) => Promise<Principal | undefined>) | undefined
 }
 
+/** A path has some of these; which, only the operations know. */
+export const anyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'QUERY']
+
 /**
  * The route of the management API: everything below `/api/v1`. It is loaded with the first request. Who sends no `Authorization`
  * is whose session the request is of, and nobody else.
@@ -24,7 +27,7 @@ export function apiRoute({ load, session, ...options }: LazyApiOptions): Route {
   }
 
   return {
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    methods: anyMethod,
     pattern: '/api/v1/:rest+',
     access: () => [], // each operation says what it needs; `dispatch.ts` asks
     async handle(request) {

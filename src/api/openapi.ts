@@ -1,5 +1,9 @@
-import type { Operation } from './operation.ts'
+import type { Principal } from '../auth/types.ts'
+import { type Operation, pageQuery } from './operation.ts'
 import { jsonSchemaOf, type Schema } from './schema.ts'
+
+const security = [{ token: [] }, { password: [] }]
+const stranger: Principal = { kind: 'anonymous', address: '' }
 
 /** OpenAPI 3.1 of the operations there are. */
 export function openApiOf(operations: Operation[]): Record<string, unknown> {
@@ -12,7 +16,7 @@ export function openApiOf(operations: Operation[]): Record<string, unknown> {
     openapi: '3.1.0',
     info: { title: 'Holdfast', version: '1', description: 'The management API of a Holdfast registry.' },
     servers: [{ url: '/api/v1' }],
-    security: [{ token: [] }, { password: [] }],
+    security,
     paths,
     components: {
       securitySchemes: {
@@ -49,7 +53,8 @@ export function openApiOf(operations: Operation[]): Record<string, unknown> {
   }
 }
 
-function describe({ path, method, summary, query, body, replies }: Operation): Record<string, unknown> {
+function describe(operation: Operation): Record<string, unknown> {
+  const { path, method, summary, query, body, replies } = operation
   const inPath = [...path.matchAll(/:(\w+)(\+?)/g)].map(([, name, many]) => ({
     name,
     in: 'path',
@@ -60,19 +65,35 @@ function describe({ path, method, summary, query, body, replies }: Operation): R
   return {
     operationId: `${method.toLowerCase()}${path.replaceAll(/\/:?-?(\w?)/g, (_, letter: string) => letter.toUpperCase()).replaceAll(/[^\w]/g, '')}`,
     summary,
+    ...(isForStrangers(operation) && { security: [{}, ...security] }),
     parameters: [...inPath, ...queryParameters(query), ...(method === 'POST' ? [idempotencyKey] : [])],
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: jsonSchemaOf(body) } } } }),
     responses: {
       ...Object.fromEntries(
-        Object.entries(replies).map(([status, description]) => [status, describeReply(description, Number(status))]),
+        Object.entries(replies).map(([status, description]) => [
+          status,
+          describeReply(description, Number(status), query === pageQuery ? pageSchema : {}),
+        ]),
       ),
       default: { $ref: '#/components/responses/Problem' },
     },
   }
 }
 
-function describeReply(description: string, status: number): Record<string, unknown> {
-  return status === 204 ? { description } : { description, content: { 'application/json': { schema: {} } } }
+function describeReply(description: string, status: number, schema: object): Record<string, unknown> {
+  return status === 204 ? { description } : { description, content: { 'application/json': { schema } } }
+}
+
+/** Whether somebody without a sign-in may get an answer: what is for all, and of repositories what is public. */
+function isForStrangers({ access, path }: Operation): boolean {
+  const params = Object.fromEntries([...path.matchAll(/:(\w+)/g)].map(([, name]) => [name, 'a']))
+  return access(params, stranger).every(({ type, action }) => type === 'repository' && action === 'pull')
+}
+
+const pageSchema = {
+  type: 'object',
+  required: ['items'],
+  properties: { items: { type: 'array', items: { type: 'object' } }, next: { type: 'string' } },
 }
 
 const idempotencyKey = {

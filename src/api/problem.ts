@@ -8,26 +8,101 @@ export interface Fault {
   detail: string
 }
 
-/** Every kind of problem with its status and title: the end of its `type`. */
-const kinds = {
-  'bad-request': [400, 'The request cannot be read'],
-  unauthorized: [401, 'Sign in first'],
-  forbidden: [403, 'Not allowed'],
-  'not-found': [404, 'Not found'],
-  'method-not-allowed': [405, 'Method not allowed'],
-  conflict: [409, 'In conflict with what is there'],
-  'tag-immutable': [409, 'The tag is kept as it is'],
-  'precondition-failed': [412, 'It changed meanwhile'],
-  'too-large': [413, 'Too large'],
-  'unsupported-media-type': [415, 'Send JSON'],
-  invalid: [422, 'Invalid values'],
-  'precondition-required': [428, 'Say which state is meant'],
-  'too-many-requests': [429, 'Too many requests'],
-  internal: [500, 'Unexpected error'],
-  unavailable: [503, 'Not available now'],
-} as const satisfies Record<string, readonly [number, string]>
+/** Every kind of problem: the end of its `type`, with its status, its title, what it means and what to do. */
+export const problems = {
+  'bad-request': [
+    400,
+    'The request cannot be read',
+    'A parameter of the query, a header or the body is not of the form that is described, so nothing was done.',
+    'Compare the request with /api/v1/openapi.json. A cursor is the "next" of the answer before, unchanged, of the same list.',
+  ],
+  unauthorized: [
+    401,
+    'Sign in first',
+    'The request came without credentials, or with a password or access token that is not, or no longer, good.',
+    'Send "Authorization: Bearer" with an access token, or Basic with a password. Make a token with "holdfast token create".',
+  ],
+  forbidden: [
+    403,
+    'Not allowed',
+    'The account that signed in, or the access token it did so with, may not do this. Changes from a page of another site are refused as well.',
+    'Run "holdfast explain" with the requestId: it tells the rule and who can change it.',
+  ],
+  'not-found': [
+    404,
+    'Not found',
+    'There is nothing of this name, or nothing that the caller may know of.',
+    'Check the spelling, and by "holdfast whoami" as whom you ask. Whoever owns it can give access.',
+  ],
+  'method-not-allowed': [
+    405,
+    'Method not allowed',
+    'The path is there, and this method is none that it has.',
+    'Take one of those that the header Allow of the answer names.',
+  ],
+  conflict: [
+    409,
+    'In conflict with what is there',
+    'What was asked for does not go together with something that is there: a name that is taken, an account whose namespace holds images, a last owner.',
+    'Read the detail, change what is in the way, and ask again.',
+  ],
+  'tag-immutable': [
+    409,
+    'The tag is kept as it is',
+    'A rule or a lock keeps this tag where it points, or keeps it from being deleted.',
+    'Push under another tag. The detail names the rule; "holdfast policy" and "holdfast tag" show and change them.',
+  ],
+  'precondition-failed': [
+    412,
+    'It changed meanwhile',
+    'If-Match or If-None-Match asked for a state that is not, or no longer, the one there is.',
+    'Read it again, look at what changed, and send the change with the new ETag.',
+  ],
+  'too-large': [
+    413,
+    'Too large',
+    'The body is larger than what is read here.',
+    'Send less at a time: requests of the management API have a megabyte at most.',
+  ],
+  'unsupported-media-type': [
+    415,
+    'Send JSON',
+    'The body is of a type that is not read here.',
+    'Send JSON, with "Content-Type: application/json".',
+  ],
+  invalid: [
+    422,
+    'Invalid values',
+    'The body was read, and a value in it cannot be used. "errors" names each place by a JSON pointer and what is expected there.',
+    'Change those values. An Idempotency-Key is for one request: take a new one for another.',
+  ],
+  'precondition-required': [
+    428,
+    'Say which state is meant',
+    'This is changed only by who has seen what is there, so that nobody undoes what another has just done.',
+    'Read it, and send its ETag as If-Match.',
+  ],
+  'too-many-requests': [
+    429,
+    'Too many requests',
+    'There were too many wrong passwords, or more requests than are allowed in a time.',
+    'Wait as many seconds as Retry-After says. Access tokens are not kept out by wrong passwords.',
+  ],
+  internal: [
+    500,
+    'Unexpected error',
+    'The registry has a fault. Whether the change was made is not known.',
+    "Tell the registry's operator the requestId, under which the log has the cause.",
+  ],
+  unavailable: [
+    503,
+    'Not available now',
+    'The registry cannot do this at the moment: its database or another server that it needs is away, or it is read-only.',
+    'Try again after as many seconds as Retry-After says.',
+  ],
+} as const satisfies Record<string, readonly [status: number, title: string, meaning: string, advice: string]>
 
-export type ProblemKind = keyof typeof kinds
+export type ProblemKind = keyof typeof problems
 
 interface ProblemOptions {
   errors?: Fault[]
@@ -52,7 +127,7 @@ export class Problem extends Error {
 /** The problem that a refusal of the registry is. */
 export function problemOf(error: OciError): Problem {
   const isKept = error.code === 'DENIED' && (error.details[0] as { rule?: unknown } | undefined)?.rule !== undefined
-  const found = Object.entries(kinds).find(([, [status]]) => status === error.status)?.[0] as ProblemKind | undefined
+  const found = Object.entries(problems).find(([, [status]]) => status === error.status)?.[0] as ProblemKind | undefined
   const { 'WWW-Authenticate': _, ...headers } = error.headers
   const kind = isKept ? 'tag-immutable' : found
   return new Problem(kind ?? (error.status < 500 ? 'bad-request' : 'unavailable'), error.message, {
@@ -63,7 +138,7 @@ export function problemOf(error: OciError): Problem {
 
 /** The answer that tells of a problem. */
 export function problemReply({ kind, message, errors, headers }: Problem, requestId: string): HttpReply {
-  const [status, title] = kinds[kind]
+  const [status, title] = problems[kind]
   const body = {
     type: `/problems/${kind}`,
     title,

@@ -110,7 +110,7 @@ function describeStep({ type, requirement }: { type: string; requirement?: unkno
     case 'max_length':
       return { [of === 'array' ? 'maxItems' : 'maxLength']: requirement }
     case 'regex':
-      return (requirement as RegExp).source === '^[^\\0]*$' ? {} : { pattern: (requirement as RegExp).source }
+      return (requirement as RegExp).source === '^[^\\0]*$' ? {} : { pattern: patternOf(requirement as RegExp) }
     case 'integer':
       return { type: 'integer' }
     case 'min_value':
@@ -123,3 +123,6 @@ function describeStep({ type, requirement }: { type: string; requirement?: unkno
       return {}
   }
 }
+
+/** As every reader of JSON Schema knows it: not all know classes of Unicode. */
+const patternOf = ({ source }: RegExp) => source.replaceAll(String.raw`\p{Cc}`, String.raw`\u0000-\u001f\u007f-\u009f`)

@@ -291,7 +291,14 @@ export interface ClientCertificateRule {
 
 /** Undefined: any number. */
 export interface RateLimitsConfiguration {
-  pulls: { anonymous: number | undefined; signedIn: number | undefined; windowMs: number; exempt: string[] }
+  pulls: {
+    anonymous: number | undefined
+    signedIn: number | undefined
+    /** How much all who belong to one may together, beside their own limits. */
+    organizations: { name: string; limit: number }[]
+    windowMs: number
+    exempt: string[]
+  }
   failedLogins: { address: number | undefined; windowMs: number }
 }
 
@@ -357,7 +364,7 @@ export function defaultConfiguration(): Configuration {
     tokens: undefined,
     workloadIdentity: [],
     rateLimits: {
-      pulls: { anonymous: undefined, signedIn: undefined, windowMs: 6 * hour, exempt: [] },
+      pulls: { anonymous: undefined, signedIn: undefined, organizations: [], windowMs: 6 * hour, exempt: [] },
       failedLogins: { address: undefined, windowMs: 10 * minute },
     },
     outgoing: { allow: [] },

@@ -230,9 +230,12 @@ const rows: [text: string, pick: (configuration: Configuration) => unknown, expe
     ],
   ],
   [
-    'holdfast: {ratelimits: {pulls: {anonymous: 100, exempt: [ci]}}}',
+    'holdfast: {ratelimits: {pulls: {anonymous: 100, organizations: [{name: acme, pulls: 7}], exempt: [ci]}}}',
     ({ rateLimits }) => rateLimits.pulls,
-    { anonymous: 100, signedIn: undefined, windowMs: 21_600_000, exempt: ['ci'] },
+    {
+      ...{ anonymous: 100, signedIn: undefined, organizations: [{ name: 'acme', limit: 7 }] },
+      ...{ windowMs: 21_600_000, exempt: ['ci'] },
+    },
   ],
   ['holdfast: {storage: {followtree: no}}', ({ storage }) => storage.followTree, false],
   ['holdfast: {notifications: {version: v1}}', ({ notifications }) => notifications.version, 'v1'],

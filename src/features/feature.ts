@@ -13,6 +13,7 @@ import type { Gate, HttpRequest, Observer, Route } from '../http/types.ts'
 import type { QuotaFacts } from '../metadata/quota-facts.ts'
 import type { SizeFacts } from '../metadata/size-facts.ts'
 import type { Job } from '../platform/jobs.ts'
+import type { Counters } from '../platform/counters.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Log } from '../platform/log.ts'
 import type { Siblings } from '../platform/siblings.ts'
@@ -50,6 +51,8 @@ export interface Serving {
   metrics: Metrics | undefined
   /** The other processes that serve as this one does. */
   siblings: Siblings
+  /** What these processes count together. */
+  counters: Counters
   /** Where the access log goes. */
   writeAccess(lines: string): void
   /** Who calls and what they may do; undefined where everyone may do everything. Asked while serving, not before. */

@@ -10,12 +10,14 @@ import { maintenance } from './maintenance/index.ts'
 import { manifestRules } from './manifest-rules/index.ts'
 import { metrics } from './metrics/index.ts'
 import { notifications } from './notifications/index.ts'
+import { problemPages } from './problems/index.ts'
 import { retention } from './retention/index.ts'
 import { scrub } from './scrub/index.ts'
 import { tagRules } from './tag-rules/index.ts'
 import { quotas } from './quotas/index.ts'
 import { usage } from './usage/index.ts'
 import { uploadPurge } from './upload-purge/index.ts'
+import { workloadIdentity } from './workload-identity/index.ts'
 
 export type { Feature } from './feature.ts'
 
@@ -24,16 +26,16 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
   const on = platform.configuration
   return [
     health(platform, serving),
-    ...(limitsRates(on.rateLimits) ? [(await import('./rate-limits/index.ts')).rateLimits(platform)] : []),
+    ...(limitsRates(on.rateLimits) ? [(await import('./rate-limits/index.ts')).rateLimits(platform, serving)] : []),
     ...(on.tokens ? [(await import('./tokens/index.ts')).tokens(platform, serving, on.tokens)] : []),
     ...(on.auth?.kind === 'token'
       ? [(await import('./outside-tokens/index.ts')).outsideTokens(platform, serving, on.auth)]
       : []),
-    ...(on.workloadIdentity.length > 0
-      ? [(await import('./workload-identity/index.ts')).workloadIdentity(platform)]
-      : []),
+    workloadIdentity(platform, serving),
     accounts(platform, serving),
-    ...(on.auth?.kind === 'htpasswd' ? [(await import('./htpasswd/index.ts')).htpasswd(platform, on.auth)] : []),
+    ...(on.auth?.kind === 'htpasswd'
+      ? [(await import('./htpasswd/index.ts')).htpasswd(platform, serving, on.auth)]
+      : []),
     ...(on.auth?.kind === 'silly' ? [(await import('./silly/index.ts')).silly(on.auth)] : []),
     maintenance(platform),
     disk(platform, serving),
@@ -46,6 +48,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     history(platform),
     tagRules(platform),
     retention(platform),
+    problemPages(platform),
     usage(platform),
     quotas(platform),
     metrics(platform, serving),
@@ -54,5 +57,6 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
 }
 
 function limitsRates({ pulls, failedLogins }: Platform['configuration']['rateLimits']): boolean {
-  return [pulls.anonymous, pulls.signedIn, failedLogins.address].some((limit) => limit !== undefined)
+  const limits = [pulls.anonymous, pulls.signedIn, failedLogins.address]
+  return limits.some((limit) => limit !== undefined) || pulls.organizations.length > 0
 }

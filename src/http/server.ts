@@ -56,7 +56,7 @@ export function createHttpServer(options: HttpServerOptions): Handle {
         route = found.route
         request.params = found.params
         for (const observer of observers) observer.started?.(route)
-        for (const gate of gates) gate(request)
+        for (const gate of gates) await gate(request)
         const needed = route.access(request) // asked in any case: it also checks the names in the path
         if (access && !(await access.isOpen())) await access.admit(request, message, needed)
         answered = await route.handle(request)

@@ -77,7 +77,7 @@ export interface Route {
 }
 
 /** Asked of every request before who calls: says no by throwing an OciError. */
-export type Gate = (request: HttpRequest) => void
+export type Gate = (request: HttpRequest) => void | Promise<void>
 
 /** How we and our clients are called from outside, where that is not what the connection says. */
 export interface Addressing {

@@ -59,6 +59,18 @@ export interface RoleGrant {
   createdAt: number
 }
 
+/** That tokens of an issuer stand for a robot, which meet all conditions of a document. */
+export interface RobotTrust {
+  /** The name of the account. */
+  robot: string
+  id: string
+  issuer: string
+  audiences: string[]
+  /** By claim the values, or patterns, of which one must fit; as JSON. */
+  claims: string
+  createdAt: number
+}
+
 export interface Visibility {
   repository: string
   visibility: string
@@ -97,6 +109,7 @@ export interface AccountRows {
   team: Team
   access_token: AccessToken
   role_grant: RoleGrant
+  robot_trust: RobotTrust
   visibility: Visibility
   policy: PolicyText
   rule_set: RuleSet

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Run } from '../metadata/sql/commands.ts'
 import { createSessions } from '../platform/sessions.ts'
+import type { Counters } from '../platform/counters.ts'
 import { alone, type Siblings } from '../platform/siblings.ts'
 import type { Sessions } from '../registry/ports/sessions.ts'
 import type { Gate } from '../volume/gate.ts'
@@ -12,6 +13,8 @@ export interface Member {
   node: string
   siblings: Siblings
   sessions: Sessions
+  /** Where is counted what all processes count together; undefined: here. */
+  counters: Counters | undefined
   /** The way to the process that writes, where that is another one. */
   writer: WriterLink | undefined
   /** Lets the others write through this one. */
@@ -28,6 +31,7 @@ export function createAlone(): Member {
     node: randomUUID(),
     siblings: alone,
     sessions: createSessions(),
+    counters: undefined,
     writer: undefined,
     host: async () => undefined,
     othersEnded: Promise.resolve(),

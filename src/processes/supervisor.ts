@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
 import { type Address, bind } from '../listen/bind.ts'
+import { type Counters, createLedger } from '../platform/counters.ts'
 import type { Log } from '../platform/log.ts'
 import { createSessions } from '../platform/sessions.ts'
 import { createBalancer, type Taker } from './balancer.ts'
@@ -38,7 +39,7 @@ export interface Supervisor {
 
 /**
  * Accepts connections and hands them to the processes that serve them, which it starts again when they die. It keeps what must
- * outlive them, who writes to which upload, and nothing else of the registry. When it dies itself they end at once.
+ * outlive them, who writes to which upload and what is counted, and nothing else of the registry. When it dies itself they end at once.
  */
 export function createSupervisor({ configuration, count, program, log }: SupervisorOptions): Supervisor {
   const { address, drainMs } = configuration.http
@@ -46,6 +47,7 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
   const node = randomUUID()
   const writerPath = folder && join(folder, 'writer.sock')
   const sessions = createSessions()
+  const ledger: Counters = createLedger({ now: () => new Date() })
   const told = new Map<string, unknown>()
   const balancer = createBalancer()
   const server = createServer({ pauseOnConnect: true }, balancer.give)
@@ -86,6 +88,7 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
           const { offset = 0, digest } = left ?? {}
           await sessions.leave(id, digest ? { hashed: { offset, digest: () => digest } } : {})
         },
+        count: (name: keyof Counters, args: unknown[]) => (ledger[name] as (...given: unknown[]) => unknown)(...args),
         tell(topic: string, value: unknown) {
           told.set(topic, value)
           for (const other of others()) other.call('heard', [topic, value]).catch(() => {})

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { sourceOf } from '../../src/features/rate-limits/pulls.ts'
+import { useAccounts } from '../support/accounts.ts'
 import { useApp } from '../support/app.ts'
 import { type Answer, call } from '../support/client.ts'
 import { pushIndex, pushText } from '../support/push.ts'
@@ -18,7 +19,7 @@ describe('a limit of pulls', () => {
     const time = { ms: Date.now() }
     const app = await useApp(
       ({ rateLimits, http }) => {
-        rateLimits.pulls = { anonymous: 3, signedIn: undefined, windowMs: 21_600_000, exempt: [] }
+        rateLimits.pulls = { anonymous: 3, signedIn: undefined, organizations: [], windowMs: 21_600_000, exempt: [] }
         http.trustedProxies = ['127.0.0.1']
       },
       { clock: { now: () => new Date(time.ms) } },
@@ -62,7 +63,8 @@ describe('a limit of pulls', () => {
 
   it('counts users wherever they come from, but those who may always', async () => {
     const app = await useTokenApp(
-      ({ rateLimits }) => (rateLimits.pulls = { anonymous: 1, signedIn: 2, windowMs: 3_600_000, exempt: ['bob'] }),
+      ({ rateLimits }) =>
+        (rateLimits.pulls = { anonymous: 1, signedIn: 2, organizations: [], windowMs: 3_600_000, exempt: ['bob'] }),
     )
     await app.call('PUT', '/v2/a/manifests/v1', {
       body: '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}',
@@ -75,6 +77,38 @@ describe('a limit of pulls', () => {
     assert.deepEqual(statuses, [200, 200, 429, 429])
     const bob = await app.get('/v2/a/manifests/v1', basic('bob', 'word'))
     assert.deepEqual(limitsOf(bob), [200, undefined, undefined, undefined])
+  })
+
+  it('counts what all of an organization pull together, beside what each does', async () => {
+    const accounts = await useAccounts(({ rateLimits }) => {
+      const organizations = [
+        { name: 'acme', limit: 3 },
+        { name: 'beta', limit: 1 },
+      ]
+      rateLimits.pulls = { anonymous: undefined, signedIn: 2, organizations, windowMs: 3_600_000, exempt: ['root'] }
+    })
+    const { must, user, addUser, registry, root } = accounts
+    for (const name of ['ann', 'bob', 'carl']) await addUser(name)
+    await must('PUT /orgs/acme', { body: {} })
+    await must('PUT /orgs/beta', { body: {} })
+    for (const path of ['acme/members/ann', 'acme/members/bob', 'beta/members/bob'])
+      await must(`PUT /orgs/${path}`, { body: { role: 'member' } })
+    const robot = await accounts.addRobot('acme', 'ci', 'read')
+    await accounts.push('acme/app', root)
+    await must('PUT /repos/acme/app', { body: { visibility: 'public' } })
+    const pull = async (as: string) => {
+      const { status, headers } = await registry('GET /acme/app/manifests/v1', as)
+      const of = (name: string) => headers.get(name)
+      return [status, of('ratelimit-limit'), of('ratelimit-remaining'), of('docker-ratelimit-source')]
+    }
+    assert.deepEqual(await pull(user('ann')), [200, '2;w=3600', '1;w=3600', 'ann'])
+    assert.deepEqual(await pull(user('bob')), [200, '2;w=3600', '1;w=3600', 'bob'], 'to the first one he belongs to')
+    assert.deepEqual(await pull(robot), [200, '3;w=3600', '0;w=3600', 'acme'])
+    for (const one of [user('ann'), user('bob'), robot])
+      assert.deepEqual(await pull(one), [429, '3;w=3600', '0;w=3600', 'acme'])
+    assert.deepEqual(await pull(user('carl')), [200, '2;w=3600', '1;w=3600', 'carl'], 'who belongs to none')
+    assert.equal((await pull(root))[0], 200)
+    assert.equal((await pull(''))[0], 200, 'nobody in particular')
   })
 
   it('takes 64 bits of an IPv6 address', () => {

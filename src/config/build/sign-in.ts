@@ -196,7 +196,7 @@ export function buildGroups(
 }
 
 /** `holdfast.ratelimits` */
-export function buildRateLimits({ reading, error }: Build): RateLimitsConfiguration {
+export function buildRateLimits({ reading, error, missing }: Build): RateLimitsConfiguration {
   const { pulls, failedlogins } = reading.values.holdfast.ratelimits
   for (const [name, { window }] of Object.entries({ pulls, failedlogins }))
     if (window < 1000 || window > 24 * hour) error(`holdfast.ratelimits.${name}.window`, 'is not between 1s and 24h')
@@ -204,6 +204,12 @@ export function buildRateLimits({ reading, error }: Build): RateLimitsConfigurat
     pulls: {
       anonymous: pulls.anonymous || undefined,
       signedIn: pulls.signedin || undefined,
+      organizations: withoutUndefined(pulls.organizations).map(({ name, pulls: limit }, index) => {
+        const at = `holdfast.ratelimits.pulls.organizations.${index}`
+        if (!name) missing(`${at}.name`, 'the name of an organization')
+        if (limit === undefined) missing(`${at}.pulls`, 'how many pulls')
+        return { name: name ?? '', limit: limit ?? 0 }
+      }),
       windowMs: pulls.window,
       exempt: withoutUndefined(pulls.exempt),
     },

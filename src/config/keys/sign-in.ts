@@ -144,12 +144,23 @@ export const rateLimits = section(
   'How much is too much.',
   {
     pulls: section(
-      'Pulls of manifests, as Docker Hub counts them; each node counts for itself.',
+      'Pulls of manifests, as Docker Hub counts them; each machine counts for itself.',
       {
         anonymous: key(integerKind(0), 'How many an address may do without signing in; 0: any number.', {
           default: '0',
         }),
         signedin: key(integerKind(0), 'How many a user or robot may do; 0: any number.', { default: '0' }),
+        organizations: list(
+          'What members and robots of an organization may do together, beside their own limits; of several the first one counts.',
+          section(
+            'An organization and its limit.',
+            {
+              name: key(textKind, 'The organization.'),
+              pulls: key(integerKind(1), 'How many.'),
+            },
+            { strict: true },
+          ),
+        ),
         window: key(durationKind, 'In how long.', { default: '6h' }),
         exempt: list('Users and robots who may always.', key(textKind, 'A name.')),
       },

@@ -19,7 +19,7 @@ import { createSignIn } from './sign-in.ts'
 /** How late a change by another process may be seen: with SQLite no later than a request takes that asks twice. */
 const lookMs = { sqlite: 0.2, postgres: 1000 }
 
-interface Deps extends Pick<Serving, 'access' | 'baseOf'> {
+interface Deps extends Pick<Serving, 'access' | 'baseOf' | 'counters'> {
   platform: Platform
   /** Whether there are people whom the database does not know. */
   hasOutside: boolean
@@ -30,7 +30,7 @@ interface Deps extends Pick<Serving, 'access' | 'baseOf'> {
 export type Engine = ReturnType<typeof createEngine>
 
 /** All that is needed once somebody signs in, or must. */
-export function createEngine({ platform, access, baseOf, hasOutside, changed }: Deps) {
+export function createEngine({ platform, access, baseOf, counters, hasOutside, changed }: Deps) {
   const { configuration, metadata, accounts: facts, vault, log, clock } = platform
   const isShared = configuration.databaseUrl !== undefined
   const directory = createDirectory({ facts, clock, hasOutside, lookMs: isShared ? lookMs.postgres : lookMs.sqlite })
@@ -39,7 +39,8 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
   let openid: Promise<OpenId> | undefined
   let devices: Promise<Devices> | undefined
   let passkeys: Promise<Passkeys> | undefined
-  const signIn = createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap: configuration.ldap && loadLdap })
+  const ldapOrNone = configuration.ldap && loadLdap
+  const signIn = createSignIn({ directory, facts, audit, log, clock, counters, hasOutside, ldap: ldapOrNone })
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
   const standing = signIn.authenticator.standing!
   const sessions = createSessions({ vault, clock, audit, baseOf, standing })
@@ -67,7 +68,7 @@ export function createEngine({ platform, access, baseOf, hasOutside, changed }: 
     const { throttle } = signIn
     return (devices ??= import('./device/device.ts').then(({ createDevices }) =>
       createDevices({
-        ...{ facts, vault, audit, throttle, clock, standing },
+        ...{ facts, vault, audit, throttle, counters, clock, standing },
         async makeToken(account, device) {
           const { makeDeviceToken } = await import('./device/token.ts')
           return makeDeviceToken({ facts, clock, changed: allChanged }, account, device)

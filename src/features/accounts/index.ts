@@ -12,7 +12,7 @@ const dayInSeconds = 24 * hourInSeconds
  * Users, organizations, robots and access tokens, and the one authorizer. While there is no account and nothing is configured,
  * everyone may do everything, as with registry:2: then no request is asked anything, and nothing of it is in memory.
  */
-export function accounts(platform: Platform, { access, baseOf, siblings }: Serving): Feature {
+export function accounts(platform: Platform, { access, baseOf, siblings, counters }: Serving): Feature {
   const { configuration, accounts: facts, vault, log, clock } = platform
   const { auth, admin } = configuration
   /** Whether people sign in that have no account yet. */
@@ -25,7 +25,14 @@ export function accounts(platform: Platform, { access, baseOf, siblings }: Servi
   function load(): Promise<Engine> {
     const hasOutside = auth?.kind === 'htpasswd' || auth?.kind === 'silly'
     return (engine ??= import('./engine.ts').then(({ createEngine }) =>
-      createEngine({ platform, access, baseOf, hasOutside, changed: async () => void (await lookWhetherOpen()) }),
+      createEngine({
+        platform,
+        access,
+        baseOf,
+        counters,
+        hasOutside,
+        changed: async () => void (await lookWhetherOpen()),
+      }),
     ))
   }
 

@@ -6,10 +6,11 @@ import type { Authenticator, Principal } from '../../auth/types.ts'
 import { createPasswords } from '../../identity/passwords.ts'
 import { createRemembered } from '../../identity/remembered.ts'
 import { hashSecret, isSecret } from '../../identity/secrets.ts'
-import { createThrottle } from '../../identity/throttle.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { AccountFacts, TokenUse } from '../../metadata/account-facts.ts'
 import type { Log } from '../../platform/log.ts'
+import type { Counters } from '../../platform/counters.ts'
+import { createThrottle } from '../throttle.ts'
 import type { Audit } from './audit.ts'
 import type { Directory } from './directory.ts'
 import type { Ldap } from './ldap/index.ts'
@@ -27,6 +28,7 @@ interface Deps {
   audit: Audit
   log: Log
   clock: { now(): Date }
+  counters: Counters
   /** Whether another authenticator knows people whom the database does not. */
   hasOutside: boolean
   /** The LDAP server's users, where one is configured. */
@@ -42,10 +44,10 @@ interface Coming {
 export type SignIn = ReturnType<typeof createSignIn>
 
 /** Users by their passwords, users and robots by their access tokens. */
-export function createSignIn({ directory, facts, audit, log, clock, hasOutside, ldap }: Deps) {
+export function createSignIn({ directory, facts, audit, log, clock, counters, hasOutside, ldap }: Deps) {
   const passwords = createPasswords()
   const remembered = createRemembered<true>(clock)
-  const throttle = createThrottle(clock)
+  const throttle = createThrottle(counters)
   const uses = new Map<string, TokenUse>()
   let timer: NodeJS.Timeout | undefined
 

@@ -20,8 +20,11 @@ export function disk({ configuration, log }: Platform, { metrics }: Pick<Serving
 
   function refuseUploads(request: HttpRequest): void {
     if (!isUpload(request)) return
-    const { free, reserve: kept } = room()
+    const { free, size, reserve: kept } = room()
     const length = lengthOf(request.headers) ?? 0
+    // No free room would be enough: the client need not come again. (0: the disk did not say.)
+    if (size > 0 && length > size)
+      throw new OciError('SIZE_INVALID', { status: 413, message: 'the body is larger than the disk of this registry' })
     if (isLow !== free < kept) tell(free, kept)
     if (free >= kept + length) return take(length)
     refused?.([])

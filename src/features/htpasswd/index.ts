@@ -4,10 +4,10 @@ import { type Basic, readBasic } from '../../auth/basic.ts'
 import { requestIdOf } from '../../auth/request-id.ts'
 import type { Authenticator } from '../../auth/types.ts'
 import { createRemembered } from '../../identity/remembered.ts'
-import { createThrottle } from '../../identity/throttle.ts'
 import type { HtpasswdConfiguration } from '../../config/configuration.ts'
 import { OciError } from '../../oci/errors.ts'
-import type { Feature, Platform } from '../feature.ts'
+import type { Feature, Platform, Serving } from '../feature.ts'
+import { createThrottle } from '../throttle.ts'
 import { createBcrypt } from './bcrypt.ts'
 import { createUsers } from './users.ts'
 
@@ -15,12 +15,16 @@ import { createUsers } from './users.ts'
  * registry:2's `auth.htpasswd`: whoever is in the file may do everything, nobody else anything (`features/accounts` decides). A
  * password is compared once and then remembered for some minutes, until the file changes.
  */
-export function htpasswd({ log, clock }: Platform, { realm, path }: HtpasswdConfiguration): Feature {
+export function htpasswd(
+  { log, clock }: Platform,
+  { counters }: Serving,
+  { realm, path }: HtpasswdConfiguration,
+): Feature {
   const challenge = `Basic realm="${realm.replaceAll(/[\\"]/g, String.raw`\$&`)}"`
   const bcrypt = createBcrypt()
   const users = createUsers({ path, log, clock, hash: bcrypt.hash })
   const remembered = createRemembered<string>(clock)
-  const throttle = createThrottle(clock)
+  const throttle = createThrottle(counters)
 
   const authenticator: Authenticator = {
     async authenticate(headers, address) {

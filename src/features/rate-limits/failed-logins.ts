@@ -2,13 +2,14 @@ import { isEmptyBasic, readBasic } from '../../auth/basic.ts'
 import type { Gate, HttpRequest, Observer } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { Log } from '../../platform/log.ts'
-import { createWindows } from '../../identity/windows.ts'
+import type { Counters } from '../../platform/counters.ts'
+import type { Usage } from '../../platform/windows.ts'
 import { sourceOf } from './pulls.ts'
 
 interface Deps {
   limit: number
   windowMs: number
-  clock: { now(): Date }
+  counters: Pick<Counters, 'look' | 'add'>
   log: Log
 }
 
@@ -16,14 +17,19 @@ interface Deps {
  * Lets an address wait that came with too many wrong passwords, wherever it tried them. Some clients try each twice. Bearers of tokens go on,
  * also from there.
  */
-export function createFailedLogins({ limit, windowMs, clock, log }: Deps): { gate: Gate; observer: Observer } {
-  const windows = createWindows({ limit, windowMs, clock })
+export function createFailedLogins({ limit, windowMs, counters, log }: Deps): { gate: Gate; observer: Observer } {
   const nameOf = ({ principal: { address } }: HttpRequest) => sourceOf({ kind: 'anonymous', address })
+  const windowOf = (request: HttpRequest) => ({ name: `failed ${nameOf(request)}`, limit, windowMs })
+
+  async function count(request: HttpRequest): Promise<void> {
+    const { remaining } = await counters.add(windowOf(request))
+    if (remaining === 0) log.warn('logins.limited', { address: nameOf(request), failed: limit })
+  }
 
   return {
-    gate(request) {
+    async gate(request) {
       if (!signsIn(request)) return
-      const { remaining, resetSeconds } = windows.usage(nameOf(request))
+      const [{ remaining, resetSeconds }] = (await counters.look([windowOf(request)])) as [Usage]
       if (remaining > 0) return
       throw new OciError('TOOMANYREQUESTS', {
         message: `too many wrong passwords from this address: try again in ${Math.ceil(resetSeconds / 60)} minutes`,
@@ -32,10 +38,7 @@ export function createFailedLogins({ limit, windowMs, clock, log }: Deps): { gat
     },
     observer: {
       answered({ request, status }) {
-        if (status !== 401 || !signsIn(request)) return
-        const name = nameOf(request)
-        windows.add(name)
-        if (windows.usage(name).remaining === 0) log.warn('logins.limited', { address: name, failed: limit })
+        if (status === 401 && signsIn(request)) void count(request)
       },
     },
   }

@@ -70,6 +70,12 @@ export const accountTables: Table[] = [
   },
   { name: 'visibility', columns: { repository: text, visibility: text }, key: ['repository'], page: small },
   {
+    name: 'robot_trust',
+    columns: { robot: text, id: text, issuer: text, audiences: text, claims: text, created_at: integer },
+    key: ['robot', 'id'],
+    page: small,
+  },
+  {
     name: 'policy',
     columns: { name: text, namespace: text, document: text, created_at: integer },
     key: ['name'],

@@ -51,6 +51,10 @@ export const accountTables: { [T in AccountTable]: Table & { columns: Record<key
     key: ['namespace', 'repositories', 'principal'],
     columns: { namespace: text, repositories: text, principal: text, roles: list, createdAt: number },
   },
+  robot_trust: {
+    key: ['robot', 'id'],
+    columns: { robot: text, id: text, issuer: text, audiences: list, claims: text, createdAt: number },
+  },
   visibility: { key: ['repository'], columns: { repository: text, visibility: text } },
   rule_set: { key: ['kind', 'scope'], columns: { kind: text, scope: text, document: text, changedAt: number } },
   tag_lock: {

@@ -347,6 +347,19 @@ const migrations: ((words: Words) => string)[] = [
     primary key (scope, digest)
   ) ${keyedTable};
   `,
+  ({ text, integer, keyedTable }) => `
+  -- whose tokens stand for a robot
+  create table robot_trust (
+    robot ${text} not null,
+    id ${text} not null,
+    issuer ${text} not null,
+    audiences ${text} not null,
+    claims ${text} not null,
+    created_at ${integer} not null,
+    primary key (robot, id)
+  ) ${keyedTable};
+  create index robot_trust_issuer on robot_trust (issuer, robot, id);
+  `,
 ]
 
 export const schemaVersion = migrations.length

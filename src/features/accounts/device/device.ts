@@ -1,8 +1,8 @@
 import { hash, randomBytes, randomInt } from 'node:crypto'
 import type { Authenticator, Redeemed } from '../../../auth/types.ts'
 import type { Vault } from '../../../auth/vault.ts'
-import type { createThrottle } from '../../../identity/throttle.ts'
-import { createWindows } from '../../../identity/windows.ts'
+import type { Throttle } from '../../throttle.ts'
+import type { Counters } from '../../../platform/counters.ts'
 import type { Account, AccountFacts } from '../../../metadata/account-facts.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { Audit } from '../audit.ts'
@@ -42,7 +42,8 @@ interface Deps {
   facts: AccountFacts
   vault: Vault
   audit: Audit
-  throttle: ReturnType<typeof createThrottle>
+  throttle: Throttle
+  counters: Pick<Counters, 'take'>
   clock: { now(): Date }
   standing: NonNullable<Authenticator['standing']>
   /** Makes the access token of a device for who let it in; gives the secret. */
@@ -55,9 +56,8 @@ export type Devices = ReturnType<typeof createDevices>
  * Devices that are signed in by somebody with a browser elsewhere (RFC 8628). What is known of one lies where all nodes find it, in
  * entries that are added once each: the device, its code, the answer, each time it asks, and that it has had its token.
  */
-export function createDevices({ facts, vault, audit, throttle, clock, standing, makeToken }: Deps) {
+export function createDevices({ facts, vault, audit, throttle, counters, clock, standing, makeToken }: Deps) {
   const now = () => clock.now().getTime()
-  const begun = createWindows({ limit: maxBegun, windowMs: lifeMs, clock })
 
   async function standingOf(name: string): Promise<string> {
     const text = await standing({ kind: 'user', name, address: '' })
@@ -75,13 +75,13 @@ export function createDevices({ facts, vault, audit, throttle, clock, standing, 
   return {
     /** Begins; the codes are told once. @throws OciError TOOMANYREQUESTS */
     async begin(machine: string, days: number, address: string) {
-      const { remaining, resetSeconds } = begun.usage(address)
-      if (remaining === 0)
+      const window = { name: `devices ${address}`, limit: maxBegun, windowMs: lifeMs }
+      const { isTaken, usages } = await counters.take([window])
+      if (!isTaken)
         throw new OciError('TOOMANYREQUESTS', {
           message: 'too many devices want to sign in from this address: try again later',
-          headers: { 'Retry-After': String(resetSeconds) },
+          headers: { 'Retry-After': String(usages[0]!.resetSeconds) },
         })
-      begun.add(address)
       const secret = randomBytes(32).toString('base64url')
       const endsAt = new Date(now() + lifeMs)
       const device: Device = { machine, address, startedAt: now(), days }

@@ -6,7 +6,7 @@ import type { Vault } from '../../../auth/vault.ts'
 import type { OpenIdConfiguration } from '../../../config/configuration.ts'
 import type { HttpRequest } from '../../../http/types.ts'
 import { isAccountName } from '../../../identity/names.ts'
-import type { createThrottle } from '../../../identity/throttle.ts'
+import type { Throttle } from '../../throttle.ts'
 import type { AccountFacts } from '../../../metadata/account-facts.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { JsonObject } from '../../../oci/strict-json.ts'
@@ -30,7 +30,7 @@ interface Deps {
   facts: AccountFacts
   vault: Vault
   audit: Audit
-  throttle: ReturnType<typeof createThrottle>
+  throttle: Throttle
   log: Log
   clock: { now(): Date }
   baseOf(message: IncomingMessage): string

@@ -177,6 +177,7 @@ export function removalOf({ name, kind }: Account): AccountChange[] {
     { table: 'account', remove: { name } },
     { table: 'access_token', remove: { account: name } },
     { table: 'member', remove: { account: name } },
+    { table: 'robot_trust', remove: { robot: name } },
     { table: 'role_grant', remove: { principal: `${kind === 'organization' ? 'org' : kind}:${name}` } },
     { table: 'role_grant', remove: { namespace: name } },
     { table: 'policy', remove: { namespace: name } },

@@ -2,7 +2,7 @@ import type { HttpReply, HttpRequest } from '../../../http/types.ts'
 import type { Devices } from '../device/device.ts'
 import type { Session, Sessions } from '../sessions/sessions.ts'
 import { readForm } from './form.ts'
-import { goTo, html, page } from './html.ts'
+import { goTo, html, page } from '../../html.ts'
 
 interface Deps {
   sessions: Sessions

@@ -6,7 +6,7 @@ import { expectOwnPage, localPath } from '../sessions/origin.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
 import { readForm } from './form.ts'
-import { goTo, html, page } from './html.ts'
+import { goTo, html, page } from '../../html.ts'
 
 interface Deps {
   sessions: Sessions

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { requestIdOf } from '../../../auth/request-id.ts'
 import type { Vault } from '../../../auth/vault.ts'
 import type { HttpRequest } from '../../../http/types.ts'
-import type { createThrottle } from '../../../identity/throttle.ts'
+import type { Throttle } from '../../throttle.ts'
 import type { Account, AccountFacts } from '../../../metadata/account-facts.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { Log } from '../../../platform/log.ts'
@@ -46,7 +46,7 @@ interface Deps {
   facts: AccountFacts
   vault: Vault
   audit: Audit
-  throttle: ReturnType<typeof createThrottle>
+  throttle: Throttle
   log: Log
   clock: { now(): Date }
   baseOf(message: IncomingMessage): string

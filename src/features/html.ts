@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { type HttpReply, reply } from '../../../http/types.ts'
+import { type HttpReply, reply } from '../http/types.ts'
 
 /** Text that is HTML already; anything else is escaped. */
 export interface Html {
