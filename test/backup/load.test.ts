@@ -9,12 +9,11 @@ import { startRegistry } from '../support/registry.ts'
 import { expectWhole, push, serve, urlOf, useFolder } from './tools.ts'
 
 describe('a backup of a registry that serves', () => {
-  it('holds all that was acknowledged before it, beside pushes and deletions', async (test) => {
+  it('holds all that was acknowledged before it, beside pushes and deletions', async () => {
     const folder = await useFolder()
     const data = join(folder, 'data')
     const env = { REGISTRY_STORAGE_DELETE_ENABLED: 'true', HOLDFAST_GC_GRACE: '0s', HOLDFAST_TRASH_KEEP: '0s' }
     const registry = await startRegistry({ data, env })
-    test.after(() => registry.dispose())
     const [kept, going] = [await push(registry, 10, 'kept'), await push(registry, 30, 'going')]
     let isOver = false
     async function change(): Promise<void> {
@@ -40,6 +39,7 @@ describe('a backup of a registry that serves', () => {
     const links = await readdir(join(target, 'data/docker/registry/v2/repositories'), { recursive: true })
     assert.ok(links.filter((path) => path.endsWith('/link')).length > 30)
     await restored.close(0)
+    await registry.stop()
     const { output, code } = await holdfast('fsck', '--data', join(target, 'data'))
     assert.equal(code, 0, output)
   })
