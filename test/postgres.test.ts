@@ -85,7 +85,7 @@ describe('a registry with its facts in PostgreSQL', { skip: withoutPostgres }, (
     const proxy = await startProxy(postgres.port)
     const databaseUrl = new URL(await postgres.createDatabase())
     databaseUrl.port = String(proxy.port)
-    databaseUrl.search = '?query_timeout=300'
+    databaseUrl.search = '?query_timeout=1000'
     const app = await useApp((configuration) => (configuration.databaseUrl = databaseUrl.href))
     const url = `http://127.0.0.1:${app.port}`
     await pushBlob(url, 'silent/a', Buffer.from('before'))

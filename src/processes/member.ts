@@ -55,12 +55,13 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
   const calls = createCalls((message) => process.send?.(message, undefined, {}, () => {}), handlers)
   process.on('message', (message, handle) => calls.take(message as Message, handle))
 
-  function createMember({ index, node, writerPath }: Start): Member {
+  function createMember({ configuration, index, node, writerPath }: Start): Member {
+    const { objects, encryption } = configuration.storage
     const isFirst = index === 0
     const writer = isFirst || writerPath === undefined ? undefined : createWriterLink(writerPath)
     return {
       node,
-      sessions: createSharedSessions(calls),
+      sessions: createSharedSessions(calls, objects === undefined && encryption === undefined),
       counters: countersOver((name, args) => calls.call('count', [name, args])),
       writer,
       lockWaitMs,
@@ -81,8 +82,12 @@ export function joinSupervisor(start: (begin: Start, member: Member) => Promise<
   }
 }
 
-/** Sessions that the supervisor keeps, so that they outlive any process; a digester that can go on stays here. */
-function createSharedSessions(calls: Calls): Sessions {
+/**
+ * Sessions that the supervisor keeps, so that they outlive any process; a digester that can go on stays here. Where others than
+ * the processes of this machine may write to an upload a storage publishes only what the process that asks has seen: there a
+ * digest that another one found is not believed, and the bytes are read once more.
+ */
+function createSharedSessions(calls: Calls, areOurs: boolean): Sessions {
   const running = new Map<string, Session['hashed']>()
   return {
     async enter(id) {
@@ -91,7 +96,7 @@ function createSharedSessions(calls: Calls): Sessions {
       running.delete(id)
       if (!left) return undefined
       const { offset, digest } = left
-      if (digest === undefined || own?.offset === offset) return { hashed: own }
+      if (digest === undefined || own?.offset === offset || !areOurs) return { hashed: own }
       return { hashed: { offset, digest: () => digest } }
     },
     async leave(id, { hashed }) {

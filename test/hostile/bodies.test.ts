@@ -64,7 +64,7 @@ describe('a body that is too large', () => {
     const socket = connect(registry.port, '127.0.0.1')
     socket.on('error', () => undefined)
     const closed = new Promise((resolve) => socket.once('close', resolve))
-    socket.write(head('POST', '/v2/UPPER/blobs/uploads/', [`Content-Length: ${1e12}`]))
+    socket.write(head('POST', '/v2/UPPER/blobs/uploads/', [`Content-Length: ${1e9}`]))
     const answer = hear(socket, /NAME_INVALID/)
     const feed = () => void (!socket.destroyed && socket.write(tooLarge) && setImmediate(feed))
     socket.on('drain', feed)

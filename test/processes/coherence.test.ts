@@ -120,3 +120,22 @@ describe('three processes over one SQLite database', () => {
       assert.match(line, /^127\.0\.0\.1 - - \[[^\]]+\] "GET \/v2\/ HTTP\/1\.1" 200 2 "" "x{300}"$/)
   })
 })
+
+describe('two processes over a storage that remembers whose bytes it has seen', () => {
+  it('close uploads that the other one received', async () => {
+    const key = { HOLDFAST_STORAGE_ENCRYPTION_KEYS_0_ID: 'a', HOLDFAST_STORAGE_ENCRYPTION_KEYS_0_KEY: '0a'.repeat(32) }
+    const registry = await startTogether(2, { env: key })
+    after(() => registry.dispose())
+    const connections = await registry.connections()
+    after(() => connections.forEach((connection) => connection.close()))
+    for (const [one, other] of [connections, connections.toReversed()] as [Connection, Connection][]) {
+      const body = randomBytes(200_000)
+      const { headers } = await one.call('POST', '/v2/app/uploads/blobs/uploads/')
+      const sent = await one.call('PATCH', headers.location!, { body })
+      const target = `${sent.headers.location}&digest=${digestOf(body)}`
+      assert.equal((await other.call('PUT', target)).status, 201)
+      const read = await one.call('GET', `/v2/app/uploads/blobs/${digestOf(body)}`)
+      assert.ok(read.body.equals(body))
+    }
+  })
+})

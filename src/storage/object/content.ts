@@ -90,6 +90,7 @@ async function pump(body: ObjectBody, sink: Writable, { first, last }: ByteRange
     await write(sink, part)
     missing -= part.length
     progress.moved(part.length)
-    if (missing === 0) await body.next(progress.idleMs) // to its end, so that the connection can be used again
+    // To its end, so that the connection can be used again. Whose sink went away may still be read from.
+    if (missing === 0 && !sink.destroyed) await body.next(progress.idleMs)
   }
 }

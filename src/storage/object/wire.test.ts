@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
@@ -6,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
+import { eventually } from '../../../test/support/app.ts'
 import { createAuthority } from '../../../test/support/certificates.ts'
 import { createWire } from './wire.ts'
 
@@ -93,6 +95,57 @@ describe('reading objects over the wire', () => {
     assert.equal(store.connections(), 1)
   })
 
+  it('loses nothing of what comes over TLS while a slow reader holds it up', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-wire-'))
+    after(() => rm(folder, { recursive: true }))
+    const { key, certificate } = await (await createAuthority(folder)).issue('localhost', { san: 'DNS:localhost' })
+    const options = { key: await readFile(key), cert: await readFile(certificate) }
+    const bytes = randomBytes(4 << 20)
+    const answer = (socket: Socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${bytes.length}\r\n\r\n`)
+      socket.write(bytes)
+    }
+    const store = await serve(answer, (listener) => createTlsServer(options, listener))
+    const endpoint = { ...store.request.endpoint, protocol: 'https:' as const, hostname: 'localhost' }
+    const get = createWire({ skipVerify: true })
+    for (let i = 0; i < 2; i++) {
+      const { body } = (await get({ ...store.request, endpoint }, idleMs))!
+      const read: Buffer[] = []
+      for (let chunk; (chunk = await body.next(idleMs));) {
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        read.push(Buffer.from(chunk))
+      }
+      body.destroy()
+      assert.ok(Buffer.concat(read).equals(bytes))
+    }
+    assert.equal(store.connections(), 1)
+  })
+
+  it('closes a connection on which the store said something unasked', async () => {
+    const store = await serve((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      setTimeout(() => socket.write('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n'), 10)
+    })
+    const get = createWire({ skipVerify: false })
+    for (let i = 0; i < 2; i++) {
+      assert.equal(await textOf((await get(store.request, idleMs))!.body), 'ok')
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    await eventually(() => store.open() === 0)
+    assert.equal(store.connections(), 2)
+  })
+
+  it('does not use a connection again whose last bytes were not taken', async () => {
+    const store = await serve((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+    const get = createWire({ skipVerify: false })
+    for (let i = 0; i < 2; i++) {
+      const { body } = (await get(store.request, idleMs))!
+      assert.equal(String(await body.next(idleMs)), 'ok')
+      body.destroy() // whoever sends them on may still read from the buffer
+    }
+    assert.equal(store.connections(), 2)
+  })
+
   it('does not keep a connection whose body was not read to its end', async () => {
     const store = await serve((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc'))
     const get = createWire({ skipVerify: false })
@@ -127,7 +180,7 @@ async function serve(
   const server = create((socket: Socket) => {
     connections++
     sockets.add(socket)
-    socket.on('error', () => {})
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
     socket.on('data', (chunk) => {
       received += String(chunk)
       answer(socket)
@@ -142,5 +195,5 @@ async function serve(
   const { port } = server.address() as AddressInfo
   const endpoint = { protocol: 'http:' as const, hostname: '127.0.0.1', port }
   const request = { endpoint, method: 'GET', path: '/bucket/key', headers: { range: 'bytes=0-4' }, body: [] }
-  return { request, connections: () => connections, received: () => received, close }
+  return { request, connections: () => connections, open: () => sockets.size, received: () => received, close }
 }

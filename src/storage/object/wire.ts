@@ -23,9 +23,9 @@ interface Connection extends ObjectBody {
 }
 
 /**
- * Reads objects over connections of its own, each through one buffer that is used again: Node's client copies every piece twice
- * and makes garbage of it, which costs five times as much. It knows whole answers of a declared length and nothing else; for the
- * rest there is Node's.
+ * Reads objects over connections of its own. Without TLS each has one buffer that is used again: Node's client copies every piece
+ * twice and makes garbage of it, which costs five times as much. It knows whole answers of a declared length and nothing else; for
+ * the rest there is Node's.
  */
 export function createWire({ skipVerify }: { skipVerify: boolean }) {
   const idle: Connection[] = []
@@ -37,8 +37,8 @@ export function createWire({ skipVerify }: { skipVerify: boolean }) {
       const [connection] = idle.splice(at, 1)
       if (connection!.isOpen()) return connection!
     }
-    const buffer = Buffer.allocUnsafeSlow(open++ < maxLarge ? bufferSize : smallBufferSize)
-    return connect(endpoint, skipVerify, buffer, () => open--)
+    const size = open++ < maxLarge ? bufferSize : smallBufferSize
+    return connect(endpoint, skipVerify, size, () => open--)
   }
 
   /** Sends a GET. @returns undefined when it is better sent by Node's client, which then says why */
@@ -95,14 +95,16 @@ async function readHead(connection: Connection, idleMs: number) {
   }
 }
 
-/** `length` bytes of a connection, which is kept when all of them were taken. */
+/** `length` bytes of a connection, which is kept once it was asked what comes behind them: then nobody reads from its buffer. */
 function sized(connection: Connection, length: number, first: Buffer, keep: () => void): ObjectBody {
   let missing = length
   let rest: Buffer | undefined = first
+  let isRead = false
   let isDone = false
   return {
     async next(idleMs) {
-      if (missing === 0 || isDone) return undefined
+      isRead = missing === 0
+      if (isRead || isDone) return undefined
       const chunk = rest?.length ? rest : await connection.next(idleMs)
       rest = undefined
       if (!chunk) throw new StoreError(`the store sent ${missing} bytes too few`)
@@ -113,7 +115,7 @@ function sized(connection: Connection, length: number, first: Buffer, keep: () =
     destroy() {
       if (isDone) return
       isDone = true
-      if (missing === 0) keep()
+      if (isRead) keep()
       else connection.destroy()
     },
   }
@@ -122,30 +124,26 @@ function sized(connection: Connection, length: number, first: Buffer, keep: () =
 async function connect(
   endpoint: Endpoint,
   skipVerify: boolean,
-  buffer: Buffer,
+  bufferSize: number,
   closed: () => void,
 ): Promise<Connection> {
   const { protocol, hostname, port } = endpoint
   let come: Buffer | undefined
   let ended: Error | true | undefined
+  let isResting = false
   let wake = () => {}
-  const onread = {
-    buffer,
-    callback(bytes: number): boolean {
-      come = buffer.subarray(0, bytes)
-      wake()
-      return false // the buffer is taken until the next bytes are asked for
-    },
+  const take = (bytes: Buffer) => {
+    come = bytes
+    wake()
+    if (isResting) socket.destroy() // nothing was asked for
   }
-  const options = { host: hostname, port, onread, timeout: connectMs }
-  const socket: Socket =
-    protocol === 'http:'
-      ? connectPlain(options)
-      : (await import('node:tls')).connect({
-          ...options,
-          servername: isIP(hostname) ? '' : hostname,
-          rejectUnauthorized: !skipVerify,
-        })
+  const options = { host: hostname, port, timeout: connectMs }
+  const socket =
+    protocol === 'http:' ? connectPlain({ ...options, onread: into(bufferSize, take) }) : await connectTls()
+  async function connectTls(): Promise<Socket> {
+    const servername = isIP(hostname) ? '' : hostname
+    return (await import('node:tls')).connect({ ...options, servername, rejectUnauthorized: !skipVerify })
+  }
   const end = (why: Error | true) => {
     ended ??= why
     wake()
@@ -159,11 +157,19 @@ async function connect(
       .once('close', reject)
   })
   socket.setTimeout(0)
+  // TLS goes on with what it has received, whatever `onread` says: Node keeps it for us.
+  if (protocol === 'https:') socket.pause().on('data', (chunk: Buffer) => (socket.pause(), take(chunk)))
   return {
     to: hostHeader(endpoint),
     isOpen: () => ended === undefined && come === undefined,
-    send: (head) => void socket.ref().write(head, 'latin1'),
-    rest: () => void socket.unref().resume(),
+    send(head) {
+      isResting = false
+      socket.ref().write(head, 'latin1')
+    },
+    rest() {
+      isResting = true
+      socket.unref().resume()
+    },
     async next(idleMs) {
       if (come === undefined) {
         const late = setTimeout(() => socket.destroy(silence(idleMs)), idleMs)
@@ -184,4 +190,11 @@ async function connect(
     },
     destroy: () => void socket.destroy(),
   }
+}
+
+/** Reads into a buffer of this size, which is taken until the next bytes are asked for. */
+function into(size: number, take: (bytes: Buffer) => void) {
+  const buffer = Buffer.allocUnsafeSlow(size)
+  const callback = (bytes: number) => (take(buffer.subarray(0, bytes)), false)
+  return { buffer, callback }
 }
