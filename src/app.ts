@@ -91,9 +91,13 @@ export async function createApp(options: AppOptions): Promise<App> {
     throw error
   })
   const { metadata } = volume
+  const repairFrom =
+    configuration.scrub.repairFrom === undefined
+      ? undefined
+      : (await import('./backup/repair-source.ts')).createRepairSource({ configuration, clock })
   const features: Feature[] = await createFeatures(
     {
-      ...{ configuration, storage, metadata, volume, log, clock },
+      ...{ configuration, storage, metadata, volume, log, clock, repairFrom },
       ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
       rules: store.rules,
       sizes: store.sizes,

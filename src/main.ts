@@ -4,12 +4,15 @@ const usage = `Usage: holdfast COMMAND
   config COMMAND        check, show or explain the configuration
   fsck [CONFIG]         check a volume nobody serves, and mend it with --repair
   reindex [CONFIG]      make the database of a volume anew from its files
+  backup DEST [CONFIG]  back up a registry that may be running, to a folder or a bucket; also
+                        backup ls, verify and restore
   db COMMAND            back up the database, restore it, or move it to another one
   keys rewrap [CONFIG]  change the key that blobs are encrypted with
   garbage-collect CONFIG
                         delete what nothing refers to, of a registry that does not run
   admin user COMMAND    make and change users in the database itself
   admin gc              have a registry collect garbage now, or tell what would go
+  admin scrub [REPO]    have a registry read its blobs again now
   healthcheck [CONFIG]  ask the registry on this machine whether it is ready
 
   setup HOST CODE       make the first administrator of a registry
@@ -42,6 +45,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   config: () => import('./commands/config.ts'),
   fsck: () => import('./commands/fsck.ts'),
   reindex: () => import('./commands/reindex.ts'),
+  backup: () => import('./commands/backup.ts'),
   db: () => import('./commands/db.ts'),
   keys: () => import('./commands/keys.ts'),
   admin: () => import('./commands/admin.ts'),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Configuration } from './config/configuration.ts'
+import type { Place } from './metadata/copy/index.ts'
 import type { Run } from './metadata/sql/commands.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
 import { noUploadStates, type UploadStates } from './metadata/upload-states.ts'
@@ -37,7 +38,7 @@ export async function openStores({ configuration, ...options }: StoreOptions): P
 }> {
   const open = await openStorage(configuration, options.clock)
   const { encryption } = configuration.storage
-  const keyring = await openKeys(configuration, open(noUploadStates), options.clock)
+  const keyring = await openKeys(encryption, open(noUploadStates), options.clock)
   const database = await openDatabase(configuration, options)
   const store = { ...database, cursors: withTreeAt(database.cursors, placeOf(configuration)) }
   const inner = open(store.uploadStates)
@@ -49,7 +50,7 @@ export async function openStores({ configuration, ...options }: StoreOptions): P
 }
 
 /** Which storage the tree lies in, when it is not the folder of the database. */
-function placeOf({ storage: { objects } }: Configuration): string {
+export function placeOf({ storage: { objects } }: Configuration): string {
   if (!objects) return ''
   return `${objects.kind} ${objects.kind === 'azure' ? `${objects.serviceUrl} ${objects.container}` : objects.bucket} ${objects.prefix}`
 }
@@ -72,7 +73,7 @@ async function openStorage(
 
 /** Opens the keys of a volume that is encrypted, or was once. */
 export async function openKeys(
-  { storage: { encryption } }: Configuration,
+  encryption: Configuration['storage']['encryption'],
   storage: StorageDriver,
   clock: { now(): Date },
 ): Promise<Keyring | undefined> {
@@ -84,6 +85,27 @@ export async function openKeys(
   }
   const { openKeyring } = await import('./storage/encrypted/keyring.ts')
   return openKeyring({ storage, keys: encryption.keys, clock, mayMake: encryption.enabled })
+}
+
+/**
+ * What lies in a storage as it was before it was encrypted, for those who only look; the storage itself where nothing is.
+ * @throws Error that says what to do where the keys are missing or wrong
+ */
+export async function openReadable(
+  { storage: { encryption } }: Pick<Configuration, 'storage'>,
+  inner: StorageDriver,
+  clock: { now(): Date },
+): Promise<StorageDriver> {
+  if ((await inner.list(keysPath)).length === 0) return inner
+  const keyring = await openKeys(encryption && { ...encryption, enabled: false }, inner, clock)
+  if (!keyring) return inner
+  const { createEncryptedStorage } = await import('./storage/encrypted/driver.ts')
+  return createEncryptedStorage({ inner, states: noUploadStates, keyring, isOn: true, uploads: uploadsPath })
+}
+
+/** Where the configuration has the database. */
+export function databasePlace({ databaseUrl, storage }: Configuration): Place {
+  return databaseUrl === undefined ? { folder: join(storage.root, 'holdfast') } : { url: databaseUrl }
 }
 
 /** The storage alone, for commands that need no database. */

@@ -64,6 +64,16 @@ const allowed: Record<string, string[]> = {
     'src/listen/bind.ts',
     'src/volume/gate.ts',
   ],
+  'src/backup/': [
+    'src/oci/',
+    'src/auth/vault.ts',
+    'src/registry/',
+    'src/storage/',
+    'src/metadata/',
+    'src/platform/',
+    'src/config/',
+    'src/stores.ts',
+  ],
   'src/stores.ts': ['src/registry/', 'src/storage/', 'src/metadata/', 'src/config/', 'src/volume/'],
   'src/app.ts': [
     'src/oci/',
@@ -80,8 +90,10 @@ const allowed: Record<string, string[]> = {
     'src/features/index.ts',
     'src/processes/',
     'src/stores.ts',
+    'src/backup/repair-source.ts',
   ],
   'src/commands/': [
+    'src/backup/',
     'src/processes/',
     'src/app.ts',
     'src/stores.ts',

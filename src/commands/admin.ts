@@ -12,6 +12,7 @@ import { configurationOf } from './configuration.ts'
 
 const usage = `Usage: holdfast admin user VERB
        holdfast admin gc [--dry-run] [--force] [--untagged]
+       holdfast admin scrub [REPO]
        holdfast admin usage [ORG|REPO]
 
 Changes accounts in the database itself, on the machine it lies on, whether a registry is running or not.
@@ -46,6 +47,7 @@ export async function run([noun, ...args]: string[]): Promise<void> {
   }
   if (noun === 'usage') return (await import('./usage.ts')).run(args)
   if (noun === 'gc') return (await import('./gc.ts')).run(args)
+  if (noun === 'scrub') return (await import('./scrub.ts')).run(args)
   if (noun !== 'user') return runVerb({ usage, options, verbs: {} }, noun === undefined ? args : [noun, ...args])
   await runVerb({ usage, options, verbs }, args)
 }

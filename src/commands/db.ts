@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Configuration } from '../config/configuration.ts'
 import { copyDatabase, nameOfPlace, type Place } from '../metadata/copy/index.ts'
+import { databasePlace } from '../stores.ts'
 import { configurationOf } from './configuration.ts'
 
 const usage = `Usage: holdfast db COMMAND
@@ -34,7 +35,7 @@ export async function run(args: string[]): Promise<void> {
 
 const commands: Record<string, (target: string, configuration: Configuration) => Promise<void>> = {
   async migrate(target, configuration) {
-    const from = configuredPlace(configuration)
+    const from = databasePlace(configuration)
     const to = placeOf(target, configuration)
     if (nameOfPlace(from) === nameOfPlace(to)) throw new Error(`the database is in ${nameOfPlace(to)} already`)
     await copy(from, to, false)
@@ -45,15 +46,11 @@ const commands: Record<string, (target: string, configuration: Configuration) =>
   async backup(target, configuration) {
     const isFolder = statSync(target, { throwIfNoEntry: false })?.isDirectory()
     const moment = new Date().toISOString().replaceAll(/[:.]/g, '-')
-    await copy(
-      configuredPlace(configuration),
-      { file: isFolder ? join(target, `holdfast-${moment}.db`) : target },
-      true,
-    )
+    await copy(databasePlace(configuration), { file: isFolder ? join(target, `holdfast-${moment}.db`) : target }, true)
   },
 
   async restore(target, configuration) {
-    await copy({ file: target }, configuredPlace(configuration), false)
+    await copy({ file: target }, databasePlace(configuration), false)
     say(
       'At its start Holdfast compares it with the volume and takes in what was pushed since; holdfast fsck shows what differs.',
     )
@@ -66,11 +63,6 @@ async function copy(from: Place, to: Place, online: boolean): Promise<void> {
   say(
     `Copied from ${nameOfPlace(from)} to ${nameOfPlace(to)}, and every table compared by the number and digest of its rows.`,
   )
-}
-
-/** Where the configuration has the database. */
-function configuredPlace({ databaseUrl, storage }: Configuration): Place {
-  return databaseUrl === undefined ? { folder: join(storage.root, 'holdfast') } : { url: databaseUrl }
 }
 
 function placeOf(target: string, { storage }: Configuration): Place {

@@ -55,12 +55,16 @@ async function check(
     if (finding.mended) mended++
     process.stdout.write(json ? `${JSON.stringify(finding)}\n` : lineOf(finding))
   }
+  const onAside = ({ path, size }: { path: string; size: number }) =>
+    void (
+      json || process.stdout.write(`${path}: ${size} bytes that were moved aside as damaged; remove it when you like\n`)
+    )
   const node = randomUUID()
   const isShared = configuration.databaseUrl !== undefined
   try {
     if (isShared && !(await store.jobs.claim(followersDuty, node, leaseSeconds)))
       throw new Error('another Holdfast is using the database; stop it, or wait half a minute if it was killed')
-    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, onFinding })
+    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, onFinding, onAside })
   } finally {
     if (isShared) await store.jobs.release(followersDuty, node, 0)
     await store.close()

@@ -22,7 +22,7 @@ export async function run(args: string[]): Promise<void> {
   const { encryption } = configuration.storage
   if (!encryption) throw new Error('holdfast.storage.encryption.keys is missing: there is nothing to wrap keys by')
   const clock = { now: () => new Date() }
-  const keyring = (await openKeys(configuration, await openStorageAlone(configuration, clock), clock))!
+  const keyring = (await openKeys(encryption, await openStorageAlone(configuration, clock), clock))!
   const count = await keyring.rewrap()
   const [first, ...others] = encryption.keys.map(({ id }) => JSON.stringify(id))
   process.stdout.write(`${count} ${count === 1 ? 'key' : 'keys'} of the volume wrapped anew, all are by ${first} now\n`)

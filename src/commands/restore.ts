@@ -5,7 +5,7 @@ import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
 const usage = `Usage: holdfast restore REPO@DIGEST
 
-Takes an image out of the trash, with those of its tags that stand nowhere else now.
+Takes an image out of the trash, with those of its tags that stand nowhere else now. A whole server: holdfast backup restore
 ${commonUsage}`
 
 /** `holdfast restore`. */

@@ -52,6 +52,8 @@ export interface Configuration {
   /** What nothing refers to is collected. */
   collection: { enabled: boolean; graceMs: number; fusePercent: number; untagged: boolean; keepPulledMs: number }
   /** How long what was deleted can be restored. */
+  /** Where good bytes of damaged blobs are taken from: a backup, see `backup/place.ts`. */
+  scrub: { repairFrom: string | undefined; endpoint: string | undefined; region: string }
   trash: { keepMs: number }
   /** Tags that do not change; more rules are kept in the database. */
   immutability: ImmutabilityRule[]
@@ -370,6 +372,7 @@ export function defaultConfiguration(): Configuration {
     admin: undefined,
     audit: { keepMs: 365 * 24 * hour },
     collection: { enabled: true, graceMs: 24 * hour, fusePercent: 50, untagged: false, keepPulledMs: 30 * 24 * hour },
+    scrub: { repairFrom: undefined, endpoint: undefined, region: 'us-east-1' },
     trash: { keepMs: 7 * 24 * hour },
     immutability: [],
     retention: { intervalMs: 24 * hour, labels: true, rules: [] },

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Operation } from '../api/operation.ts'
 import type { AccessControl } from '../auth/control.ts'
 import type { Authenticator, Authorizer, Challenger, Principal } from '../auth/types.ts'
@@ -36,6 +37,8 @@ export interface Platform {
   quotas: QuotaFacts
   /** Resolves when all is known that the volume holds, with whether that could be. */
   volume: { passed(): Promise<boolean> }
+  /** Good bytes of a blob, where somebody has them; nobody has checked them. Undefined when there is no such place. */
+  repairFrom?: ((digest: Digest) => Promise<Readable | undefined>) | undefined
   log: Log
   clock: { now(): Date }
 }

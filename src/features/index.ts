@@ -43,7 +43,7 @@ export async function createFeatures(platform: Platform, serving: Serving): Prom
     notifications(platform, serving),
     uploadPurge(platform),
     eventRetention(platform),
-    scrub(platform),
+    scrub(platform, serving),
     collection(platform, serving),
     history(platform),
     tagRules(platform),

@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Vault } from '../auth/vault.ts'
 import type { AccountFacts } from './account-facts.ts'
 import { createAccountFacts } from './sql/account-facts.ts'
 import { createCommands, type Run } from './sql/commands.ts'
 import { schemaVersion } from './sql/schema.ts'
 import { type Steps, takeSteps } from './sql/statement.ts'
+import { createVault } from './sql/vault.ts'
 
 /** How long a command waits for a registry that writes at the same moment. */
 const waitMs = 10_000
@@ -16,22 +19,26 @@ interface Place {
   clock: { now(): Date }
 }
 
+interface Opened {
+  facts: AccountFacts
+  vault: Vault
+  /** The identity of the database, made with the first question. */
+  identity(): Promise<string>
+  close(): Promise<void>
+}
+
 /**
- * The accounts of a registry, for commands of the operator, beside registries that run or where none does. That is safe because a
- * change is one transaction from an expected version, and because registries ask for the version before they believe what they
- * remember.
+ * The accounts of a registry, and small facts beside them, for commands of the operator, beside registries that run or where none
+ * does. That is safe because a change is one transaction from an expected version, and because registries ask for the version
+ * before they believe what they remember.
  * @throws Error that says what to do
  */
-export async function openAccounts({
-  url,
-  folder,
-  clock,
-}: Place): Promise<{ facts: AccountFacts; close(): Promise<void> }> {
+export async function openAccounts({ url, folder, clock }: Place): Promise<Opened> {
   const now = () => clock.now().getTime()
   if (url !== undefined) {
     const { createPostgresStore } = await import('./postgres/store.ts')
     const store = await createPostgresStore({ url, clock })
-    return { facts: store.accounts, close: store.close }
+    return { facts: store.accounts, vault: store.vault, identity: store.volume.identity, close: store.close }
   }
   const { DatabaseSync } = await import('node:sqlite')
   const { createExecute, dialect, migrate, versionOf } = await import('./sqlite/dialect.ts')
@@ -66,8 +73,11 @@ export async function openAccounts({
       throw error
     }
   }
+  const deps = { read: <T>(steps: Steps<T>) => takeSteps(steps, execute), run: run as Run, now }
   return {
-    facts: createAccountFacts({ read: (steps) => takeSteps(steps, execute), run: run as Run, now }),
+    facts: createAccountFacts(deps),
+    vault: createVault(deps),
+    identity: () => deps.run('identify', randomUUID()),
     close: async () => database.close(),
   }
 }

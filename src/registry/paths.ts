@@ -18,6 +18,8 @@ export function uploadPath(id: string): string {
   return `${uploadsPath}/${id}`
 }
 
+export const quarantineFolder = 'holdfast/quarantine'
+
 export function quarantinePath(digest: Digest): string {
-  return `holdfast/quarantine/${digest}`
+  return `${quarantineFolder}/${digest}`
 }

@@ -1,5 +1,6 @@
 import type { VolumeFacts } from '../metadata/volume-facts.ts'
 import type { Log } from '../platform/log.ts'
+import { quarantineFolder } from '../registry/paths.ts'
 import type { MetadataStore } from '../registry/ports/metadata.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
 import { checkBlobFiles } from './blob-files.ts'
@@ -28,13 +29,15 @@ interface Deps {
   bootedAt: Date
   repair: boolean
   onFinding(finding: Finding): void
+  /** Told of each file that was moved aside as damaged at some time; nothing serves it. */
+  onAside?(file: { path: string; size: number }): void
 }
 
 /**
  * Checks a volume nobody serves: every link, all it leads to, and whether the database says the same. With `repair` mends what
  * can be mended; else nothing is written.
  */
-export async function fsck({ storage, store, log, bootedAt, repair, onFinding }: Deps): Promise<void> {
+export async function fsck({ storage, store, log, bootedAt, repair, onFinding, onAside }: Deps): Promise<void> {
   const facts = store.volume
   const writer = createTreeWriter(storage)
   const breathe = async () => {}
@@ -71,6 +74,10 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding }:
       how: 'take it out of the database',
       run: async () => void (await facts.dropBlob(digest, since)),
     })
+  for (const name of await storage.list(quarantineFolder)) {
+    const path = `${quarantineFolder}/${name}`
+    onAside?.({ path, size: (await storage.stat(path))?.size ?? 0 })
+  }
   // While the tree may lack something the next start shall not take that for deleted.
   if (repair && !isOfThePast)
     await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))

@@ -62,6 +62,11 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
       untagged: holdfast.gc.untagged,
       keepPulledMs: holdfast.gc.keeppulled,
     },
+    scrub: {
+      repairFrom: holdfast.scrub.repairfrom,
+      endpoint: holdfast.scrub.endpoint,
+      region: holdfast.scrub.region,
+    },
     trash: { keepMs: holdfast.trash.keep },
     immutability: buildImmutability(build),
     retention: buildRetention(build),

@@ -114,6 +114,15 @@ const holdfast = section(
       },
       { strict: true },
     ),
+    scrub: section(
+      'Stored blobs are read again once a day; one that is damaged is moved aside.',
+      {
+        repairfrom: key(textKind, 'A backup to take good bytes from: a folder, or `s3://BUCKET/PREFIX`.'),
+        endpoint: key(textKind, "The URL of that backup's S3 server, where it is not Amazon's."),
+        region: key(textKind, 'The region of its bucket.', { default: 'us-east-1' }),
+      },
+      { strict: true },
+    ),
     trash: section(
       'Deleted images can be restored.',
       { keep: key(durationKind, 'For how long.', { default: '168h' }) },

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
+import { createAsked } from '../asked.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
-import { createAsked } from './asked.ts'
 import { createPulls } from './pulls.ts'
 import { createCollector, type RunOptions } from '../../collection/collector.ts'
 import { createDisk } from '../../platform/disk.ts'
@@ -34,7 +34,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
   }
   const { reserve, root } = configuration.storage
   const disk = isRemote || reserve.bytes === 0 ? undefined : createDisk(root, reserve)
-  const asked = createAsked({ vault: platform.vault, clock })
+  const asked = createAsked<RunOptions>({ vault: platform.vault, clock, kind: 'collection' })
   const pulls = createPulls({ facts, log })
   let stopping = new AbortController()
   let working: Promise<void> = Promise.resolve()

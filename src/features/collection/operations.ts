@@ -5,14 +5,15 @@ import { Problem } from '../../api/problem.ts'
 import { choice, flag, object } from '../../api/schema.ts'
 import type { Plan } from '../../collection/plan.ts'
 import type { AccountFacts } from '../../metadata/account-facts.ts'
+import type { RunOptions } from '../../collection/collector.ts'
+import type { createAsked } from '../asked.ts'
 import { recordAct } from '../edit.ts'
-import type { createAsked } from './asked.ts'
 
 const waitMs = 20_000
 const lookMs = 200
 
 interface Deps {
-  asked: ReturnType<typeof createAsked>
+  asked: ReturnType<typeof createAsked<RunOptions>>
   plan(untagged?: boolean): Promise<Plan>
   isOn: boolean
   accounts: AccountFacts

@@ -1,21 +1,34 @@
-import { algorithmOf, type Digest } from '../../oci/digest.ts'
-import { isDamage } from '../../platform/damage.ts'
-import { blobPath, quarantinePath } from '../../registry/paths.ts'
-import { storedDigest } from '../../registry/stored-digest.ts'
-import type { Feature, Platform } from '../feature.ts'
+import { setTimeout } from 'node:timers/promises'
+import type { Digest } from '../../oci/digest.ts'
+import { createAsked } from '../asked.ts'
+import type { Feature, Platform, Serving } from '../feature.ts'
+import { createCheck, type Outcome } from './check.ts'
 
 const day = 86_400_000
 const everySeconds = 300
-/** Between two reads of 256 KiB: at most some 60 MB/s, and requests come first. */
-const pauseMs = 4
 const pageSize = 100
+/** So soon a run begins that somebody asked for, and so often it says how far it is. */
+const lookMs = 1000
+
+/** A run that somebody asked for. */
+export interface Wanted {
+  /** Only the blobs of this repository. */
+  repository?: string | undefined
+}
 
 /**
  * Reads every blob once a day and moves aside what is not what its digest says: from then on it is unknown, and a new push
- * stores it again. An object store looks after its bytes itself, and every read of them costs. Digests are evenly spread, so the time of day is the place in their order; nothing needs to be remembered.
+ * stores it again, or a backup. An object store looks after its bytes itself, and every read of them costs: there it is done only
+ * when somebody asks. Digests are evenly spread, so the time of day is the place in their order; nothing needs to be remembered.
  */
-export function scrub({ configuration, storage, metadata, clock, log }: Platform): Feature {
+export function scrub(platform: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
+  const { configuration, metadata, vault, clock, log } = platform
+  const asked = createAsked<Wanted>({ vault, clock, kind: 'scrub' })
+  const check = createCheck(platform)
+  const count = metrics?.counter('holdfast_scrub_blobs_total', 'Blobs that were read again', ['outcome'])
   let done: number | undefined
+  let stopping = new AbortController()
+  let working: Promise<void> = Promise.resolve()
 
   async function run(signal: AbortSignal): Promise<void> {
     const now = clock.now().getTime()
@@ -38,40 +51,87 @@ export function scrub({ configuration, storage, metadata, clock, log }: Platform
   }
 
   async function scrubSlice(after: string, end: string, signal: AbortSignal): Promise<void> {
-    for (let last = after; ;) {
-      const blobs = await metadata.blobs.list({ last, limit: pageSize })
-      for (const { digest, size } of blobs) {
-        if (signal.aborted || digest > end) return
-        last = digest
-        try {
-          await check(digest, size, signal)
-        } catch (error) {
-          log.error('blob.unreadable', { digest, error: String(error) })
-        }
-      }
-      if (blobs.length < pageSize) return
+    for await (const { digest, size } of blobsAfter(after)) {
+      if (signal.aborted || digest > end) return
+      await checkOne(digest, size, signal)
     }
   }
 
-  async function check(digest: Digest, size: number, signal: AbortSignal): Promise<void> {
-    const pace = (next: (error?: Error | null) => void) =>
-      setTimeout(next, pauseMs, signal.aborted ? new Error('stopped') : null)
-    const found = await storedDigest(storage, blobPath(digest), algorithmOf(digest), pace).catch(unlessDamaged)
-    if (!found) return log.error('blob.missing', { digest, size })
-    if (found === digest || signal.aborted) return
-    await storage.publish(blobPath(digest), quarantinePath(digest))
-    // A push may have brought good bytes in between: they go back to their place.
-    const moved = await storedDigest(storage, quarantinePath(digest), algorithmOf(digest)).catch(unlessDamaged)
-    if (moved === digest) return storage.publish(quarantinePath(digest), blobPath(digest))
-    log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
+  async function* blobsAfter(after: string) {
+    for (let last = after; ;) {
+      const blobs = await metadata.blobs.list({ last, limit: pageSize })
+      yield* blobs
+      if (blobs.length < pageSize) return
+      last = blobs.at(-1)!.digest
+    }
   }
 
-  return { name: 'scrub', jobs: configuration.storage.objects ? [] : [{ name: 'scrub', everySeconds, run }] }
-}
+  async function checkOne(digest: Digest, size: number, signal: AbortSignal): Promise<Outcome | 'unreadable'> {
+    try {
+      const outcome = await check(digest, size, signal)
+      count?.([outcome])
+      return outcome
+    } catch (error) {
+      if (signal.aborted) return 'whole'
+      log.error('blob.unreadable', { digest, error: String(error) })
+      count?.(['unreadable'])
+      return 'unreadable'
+    }
+  }
 
-function unlessDamaged(error: unknown): string {
-  if (isDamage(error)) return 'damaged'
-  throw error
+  /** Reads all, or what one repository has, and says how far it is. */
+  async function runAsked({ id, repository }: Wanted & { id: string }, signal: AbortSignal): Promise<void> {
+    const report = { id, state: 'running', blobs: 0, bytes: 0, missing: 0, quarantined: 0, repaired: 0, unreadable: 0 }
+    let told = performance.now()
+    for await (const { digest, size } of blobsAfter('')) {
+      signal.throwIfAborted()
+      if (repository !== undefined && !(await metadata.blobs.repositoriesOf(digest)).includes(repository)) continue
+      const outcome = await checkOne(digest, size, signal)
+      report.blobs++
+      report.bytes += size
+      if (outcome !== 'whole') report[outcome]++
+      if (performance.now() - told < lookMs) continue
+      told = performance.now()
+      await asked.tell(report)
+    }
+    signal.throwIfAborted() // then what was read last is not known
+    log.info('scrub.done', { ...report, state: undefined, repository })
+    await asked.answer({ ...report, state: 'done' })
+  }
+
+  async function look(signal: AbortSignal): Promise<void> {
+    for (; !signal.aborted; await setTimeout(lookMs, undefined, { signal, ref: false })) {
+      const wanted = await asked.next()
+      if (!wanted) continue
+      await runAsked(wanted, signal).catch(async (error: unknown) => {
+        if (signal.aborted) return // the next process begins anew
+        log.error('scrub.failed', { error: String(error) })
+        await asked.answer({ id: wanted.id, state: 'failed', error: 'the log of the registry says why' })
+      })
+    }
+  }
+
+  return {
+    name: 'scrub',
+    jobs: configuration.storage.objects ? [] : [{ name: 'scrub', everySeconds, run }],
+    duty: {
+      async begin() {
+        stopping = new AbortController()
+        const { signal } = stopping
+        working = look(signal).catch((error: unknown) => {
+          if (!signal.aborted) log.error('scrub.failed', { error: String(error) })
+        })
+      },
+      async end() {
+        stopping.abort()
+        await working
+      },
+    },
+    async api() {
+      const { scrubOperations } = await import('./operations.ts')
+      return scrubOperations({ asked, accounts: platform.accounts })
+    },
+  }
 }
 
 /** Where in the order of digests a moment of the day lies. */

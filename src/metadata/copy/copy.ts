@@ -21,9 +21,7 @@ export interface Copied {
  * @throws Error when the target is not empty, or when what it holds afterwards is not the same
  */
 export async function copyTables(source: Source, target: Target): Promise<Copied[]> {
-  for (const table of tables)
-    if ((await target.execute(pageOf({ ...table, page: 1 }, undefined))).length > 0)
-      throw new Error(`it is not empty: table ${table.name} has rows; expected a database that was never used`)
+  await expectEmpty(target)
   const copied: Copied[] = []
   for (const table of tables) {
     const read = await readTable(source, table, (rows) => target.insert(table, rows))
@@ -35,6 +33,13 @@ export async function copyTables(source: Source, target: Target): Promise<Copied
     copied.push({ table: table.name, rows: read.rows })
   }
   return copied
+}
+
+/** @throws Error when a table has rows */
+export async function expectEmpty(target: Source): Promise<void> {
+  for (const table of tables)
+    if ((await target.execute(pageOf({ ...table, page: 1 }, undefined))).length > 0)
+      throw new Error(`it is not empty: table ${table.name} has rows; expected a database that was never used`)
 }
 
 async function readTable(

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { nameOf } from '../postgres/name.ts'
-import { type Copied, copyTables, type Source, type Target } from './copy.ts'
+import { type Copied, copyTables, expectEmpty, type Source, type Target } from './copy.ts'
 
 /** Where facts are: in PostgreSQL, in the folder of a registry's SQLite, or in a file of its own, such as a backup. */
 export type Place = { url: string } | { folder: string } | { file: string }
@@ -18,6 +19,18 @@ export async function copyDatabase(from: Place, to: Place, { online }: { online:
       }),
     ),
   )
+}
+
+/** @throws Error in one line where there is a database already, as far as can be said before one is made */
+export async function expectNone(place: Place): Promise<void> {
+  if ('url' in place) {
+    const { intoPostgres } = await import('./postgres.ts')
+    return intoPostgres(place.url, expectEmpty).catch((error: Error) => {
+      throw new Error(`Cannot restore to ${nameOfPlace(place)}: ${error.message}`, { cause: error })
+    })
+  }
+  if (existsSync(nameOfPlace(place)))
+    throw new Error(`${nameOfPlace(place)} is there already: a backup is restored to a server that has nothing`)
 }
 
 // Each database is loaded only where it is used.

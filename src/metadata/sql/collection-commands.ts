@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Happening } from '../../registry/ports/events.ts'
 import type { Bytes, Verdict } from '../collection-facts.ts'
-import { isLoose, unknown } from './collection-conditions.ts'
+import { heldByBackup, isLoose, unknown } from './collection-conditions.ts'
 import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import { type createTrash, refers } from './manifests.ts'
@@ -220,7 +220,7 @@ export function createCollectionCommands({ dialect, repositoryId, record, trash,
            or exists (select 1 from manifest where manifest.digest = doomed.digest))`,
         ...[digests, before],
       )
-      const text = `update doomed set state = 'deleting', since = ?3 where ${due} returning digest, size`
+      const text = `update doomed set state = 'deleting', since = ?3 where ${due} and not ${heldByBackup('?3')} returning digest, size`
       return (yield sql(text, digests, before, now)).map(bytesOf)
     },
 

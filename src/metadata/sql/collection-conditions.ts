@@ -22,3 +22,6 @@ export const unknown = (textsOf: Dialect['textsOf']) => `
   select value from ${textsOf('?1')} where not exists (select 1 from blob where digest = value)
     and not exists (select 1 from manifest where digest = value)
     and not exists (select 1 from doomed where digest = value and state <> 'deleted')`
+
+/** Whether a backup is under way that may name bytes which are condemned only now: see `backup/hold.ts`. */
+export const heldByBackup = (now: string) => `exists (select 1 from vault where kind = 'backup' and ends_at > ${now})`

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { Amount, Bytes, CollectionFacts, Doubt, Expired, Loose, Unread } from '../collection-facts.ts'
-import { isLoose, unknown } from './collection-conditions.ts'
+import { heldByBackup, isLoose, unknown } from './collection-conditions.ts'
 import type { Run } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import { type Row, sql, type Steps, type Value } from './statement.ts'
@@ -67,7 +67,7 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
     condemn: (digests, before) => run('condemn', digests, before, now()),
     unknown: async (digests) => (await read(rows(unknown(textsOf), digests))).map(({ value }) => value as Digest),
     condemnFiles: (files) => run('condemnFiles', files, now()),
-    condemned: async (before, limit) => (await read(rows(inState('condemned'), before, limit))).map(bytesOf),
+    condemned: async (before, limit) => (await read(rows(condemned, before, limit, now()))).map(bytesOf),
     beginDeleting: (digests, before) => run('beginDeleting', digests, before, now()),
     finishDeleting: async (digests) =>
       (await run('finishDeleting', digests, now())).map((row) => ({
@@ -113,6 +113,9 @@ const expired = `
   where trashed_at is not null and trashed_at <= ?1 order by trashed_at limit ?2`
 const inState = (state: string) =>
   `select digest, size from doomed where state = '${state}' and since <= ?1 order by since limit ?2`
+/** None while a backup holds them: see `heldByBackup`. */
+const condemned = `
+  select digest, size from doomed where state = 'condemned' and since <= ?1 and not ${heldByBackup('?3')} order by since limit ?2`
 const garbage = `
   select doubted_at, repository_id, digest, case when needed then 0 else 1 end as count,
     case when needed then 0 else (select size from blob where blob.digest = page.digest) end as bytes
