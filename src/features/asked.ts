@@ -25,15 +25,23 @@ export function createAsked<Options>({ vault, clock, kind }: Deps) {
     await vault.delete(kind, reportId)
     await vault.add(kind, reportId, { text: JSON.stringify(report), endsAt: undefined })
   }
+  const next = () => read<Asked<Options>>(askedId)
+  const report = () => read<Report>(reportId)
   return {
     /** Asks for it; gives what is to be done where somebody has asked before. */
     async ask(asked: Asked<Options>): Promise<Asked<Options>> {
       const endsAt = new Date(clock.now().getTime() + keptMs)
       if (await vault.add(kind, askedId, { text: JSON.stringify(asked), endsAt })) return asked
-      return (await read<Asked<Options>>(askedId)) ?? asked
+      return (await next()) ?? asked
     },
-    next: () => read<Asked<Options>>(askedId),
-    report: () => read<Report>(reportId),
+    next,
+    report,
+    /** How far the one of this id is; undefined for one that is not, or no longer, known. */
+    async stateOf(id: string): Promise<Report | undefined> {
+      const last = await report()
+      if (last?.id === id) return last
+      return (await next())?.id === id ? { id, state: 'waiting' } : undefined
+    },
     tell,
     async answer(report: Report): Promise<void> {
       await tell(report)

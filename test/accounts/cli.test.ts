@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { adminPassword, passwordOf } from '../support/accounts.ts'
+import { commandLine } from '../support/command-line.ts'
 import { simpleLayout } from '../support/oci-layout.ts'
 import { need, run } from '../support/programs.ts'
 import { type RunningRegistry, startRegistry } from '../support/registry.ts'
-
-const main = join(import.meta.dirname, '../../src/main.ts')
 
 describe('the command line', () => {
   let folder: string
@@ -27,20 +24,7 @@ describe('the command line', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  async function holdfast(args: string[], input = ''): Promise<{ code: number | null; out: string; errors: string }> {
-    const child = spawn(process.execPath, [main, ...args], { env, timeout: 60_000 })
-    let [out, errors] = ['', '']
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    child.stdin.end(input)
-    const [code] = (await once(child, 'close')) as [number | null]
-    return { code, out: out.trim(), errors: errors.trim() }
-  }
-  async function must(args: string[], input = ''): Promise<string> {
-    const { code, out, errors } = await holdfast(args, input)
-    assert.equal(code, 0, `${args.join(' ')}: ${errors}`)
-    return out
-  }
+  const { holdfast, must } = commandLine(() => env)
 
   it('makes the first administrator by the code of the log, once', async () => {
     const code = /setup\.open code=(\S+)/.exec(registry.output())?.[1] ?? ''

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { adminPassword, basic } from '../support/accounts.ts'
+import { commandLine } from '../support/command-line.ts'
 import { startTogether, type Together } from '../support/processes.ts'
 import { imageType, pushImage, sha256 } from '../support/registry.ts'
 
-const main = join(import.meta.dirname, '../../src/main.ts')
 const root = basic('root', adminPassword)
 
 describe('rules for tags, with three processes and the command line', () => {
@@ -31,20 +29,7 @@ describe('rules for tags, with three processes and the command line', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  async function holdfast(args: string[], input = ''): Promise<{ code: number | null; out: string; errors: string }> {
-    const child = spawn(process.execPath, [main, ...args], { env, timeout: 60_000 })
-    let [out, errors] = ['', '']
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    child.stdin.end(input)
-    const [code] = (await once(child, 'close')) as [number | null]
-    return { code, out: out.trim(), errors: errors.trim() }
-  }
-  async function must(args: string[], input = ''): Promise<string> {
-    const { code, out, errors } = await holdfast(args, input)
-    assert.equal(code, 0, `${args.join(' ')}: ${errors}`)
-    return out
-  }
+  const { holdfast, must } = commandLine(() => env)
   const push = (repository: string, tag: string, text = tag) =>
     pushImage(registry.url, repository, tag, [Buffer.from(text)], root)
 

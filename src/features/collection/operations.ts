@@ -60,9 +60,8 @@ export function collectionOperations({ asked, plan, isOn, accounts }: Deps): Ope
       summary: 'Tell what came of a collection that was asked for',
       access: administrator,
       async handle({ params: { id } }) {
-        const report = await asked.report()
-        if (report?.id === id) return { body: report }
-        if ((await asked.next())?.id === id) return { body: { id, state: 'waiting' } }
+        const state = await asked.stateOf(id)
+        if (state) return { body: state }
         throw new Problem('not-found', 'there is no such job; only the last one is remembered')
       },
     }),

@@ -37,9 +37,8 @@ export function scrubOperations({ asked, accounts }: Deps): Operation[] {
       summary: 'Tell how far the reading is, and what was found',
       access: administrator,
       async handle({ params: { id } }) {
-        const report = await asked.report()
-        if (report?.id === id) return { body: report }
-        if ((await asked.next())?.id === id) return { body: { id, state: 'waiting' } }
+        const state = await asked.stateOf(id)
+        if (state) return { body: state }
         throw new Problem('not-found', 'there is no such run; only the last one is remembered')
       },
     }),
