@@ -27,7 +27,7 @@ import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { rescuing } from './storage/rescuing.ts'
 import { timed } from './storage/timed.ts'
-import { openStores } from './stores.ts'
+import { openSecrets, openStores } from './stores.ts'
 import { createOwner } from './volume/owner.ts'
 import { createOtherVolume } from './volume/other-volume.ts'
 import { createSharedVolume } from './volume/shared-volume.ts'
@@ -90,6 +90,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     await store.close()
     throw error
   })
+  const secrets = await openSecrets(configuration, store.vault, clock).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
   const { metadata } = volume
   const repairFrom =
     configuration.scrub.repairFrom === undefined
@@ -98,7 +102,13 @@ export async function createApp(options: AppOptions): Promise<App> {
   const features: Feature[] = await createFeatures(
     {
       ...{ configuration, storage, metadata, volume, log, clock, repairFrom },
-      ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
+      ...{
+        vault: store.vault,
+        secrets,
+        accounts: store.accounts,
+        collection: store.collection,
+        history: store.history,
+      },
       rules: store.rules,
       sizes: store.sizes,
       quotas: store.quotas,

@@ -7,7 +7,7 @@ const usage = `Usage: holdfast COMMAND
   backup DEST [CONFIG]  back up a registry that may be running, to a folder or a bucket; also
                         backup ls, verify and restore
   db COMMAND            back up the database, restore it, or move it to another one
-  keys rewrap [CONFIG]  change the key that blobs are encrypted with
+  keys COMMAND          change the keys that others are wrapped by; tell the public ones
   garbage-collect CONFIG
                         delete what nothing refers to, of a registry that does not run
   admin user COMMAND    make and change users in the database itself
