@@ -14,14 +14,14 @@ import type { Address } from './listen/bind.ts'
 import { createListener } from './listen/listener.ts'
 import { createWatchdog, type Pace } from './listen/watchdog.ts'
 import { answerBrokenRequest } from './platform/broken-request.ts'
-import { type Counters, createLedger } from './platform/counters.ts'
+import { createLedger } from './platform/counters.ts'
 import { createDuty } from './platform/duty.ts'
 import { createJobs } from './platform/jobs.ts'
 import { createFailures } from './platform/failures.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
 import { createAlone, type Member } from './processes/alone.ts'
-import { createSharedCounters } from './processes/shared-counters.ts'
+import { createCounting } from './processes/shared-counters.ts'
 import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import { createRegistry } from './registry/registry.ts'
@@ -100,8 +100,12 @@ export async function createApp(options: AppOptions): Promise<App> {
     configuration.scrub.repairFrom === undefined
       ? undefined
       : (await import('./backup/repair-source.ts')).createRepairSource({ configuration, clock })
-  const ownCounters = member.counters ?? createLedger(clock)
-  const shared = isShared ? createShared(ownCounters) : undefined
+  const counting = createCounting({
+    own: member.counters ?? createLedger(clock),
+    tallies: isShared ? store.tallies : undefined,
+    isFirst: siblings.isFirst,
+    log,
+  })
   const features: Feature[] = await createFeatures(
     {
       ...{ configuration, storage, metadata, volume, log, clock, repairFrom },
@@ -120,7 +124,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       stopping: stopping.signal,
       metrics,
       siblings,
-      counters: shared?.counters ?? ownCounters,
+      counters: counting.counters,
       writeAccess,
       access: () => access,
       baseOf: createBase(configuration.http),
@@ -145,16 +149,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   const upkeep = siblings.isFirst ? createUpkeep({ features, volume, owner, node, isShared, log }) : undefined
   let host: { close(): void } | undefined
 
-  /** Counters of all machines. */
-  function createShared(own: Counters) {
-    const onError = (error: unknown) => log.warn('counters.not-shared', { error: String(error) })
-    return createSharedCounters({ own, tallies: store.tallies, isFirst: siblings.isFirst, onError })
-  }
-
   /** Begins all that goes on beside requests; gives the address of the debug listener. */
   async function begin(): Promise<Address | undefined> {
     for (const feature of features) await feature.start?.()
-    shared?.start()
+    counting.start()
     await upkeep?.begin()
     if (store.run) host = await member.host({ run: store.run, gate: volume.gate })
     return surface.debug?.listen()
@@ -178,7 +176,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       await upkeep?.stopJobs()
       for (const feature of features) await feature.stop?.()
       await upkeep?.end()
-      await shared?.stop()
+      await counting.stop()
       await metadata.close()
       writer?.close()
     },

@@ -1,5 +1,6 @@
 import type { Tallies } from '../metadata/tally-facts.ts'
 import type { Counters } from '../platform/counters.ts'
+import type { Log } from '../platform/log.ts'
 
 /** How often machines tell one another what they count, and of how many at once. */
 const [settleMs, mostSettled] = [1000, 1000]
@@ -8,10 +9,17 @@ const sweepMs = 600_000
 interface Deps {
   /** What the processes of this machine count. */
   own: Counters
-  tallies: Tallies
+  /** Where machines count together; undefined: there are no others. */
+  tallies: Tallies | undefined
   /** Whether it is this process that settles for its machine. */
   isFirst: boolean
-  onError(error: unknown): void
+  log: Log
+}
+
+/** What limits go by, here or with other machines, and what keeps it so while the registry runs. */
+export function createCounting({ tallies, ...deps }: Deps) {
+  if (!tallies) return { counters: deps.own, start: () => {}, stop: async () => {} }
+  return createSharedCounters({ tallies, ...deps })
 }
 
 /**
@@ -19,7 +27,8 @@ interface Deps {
  * what all have, and takes that over. So no request waits for a database, and a limit can be exceeded by what passes in that second.
  * Failed sign-ins, which are slow anyway, are counted for all at once.
  */
-export function createSharedCounters({ own, tallies, isFirst, onError }: Deps) {
+function createSharedCounters({ own, tallies, isFirst, log }: Deps & { tallies: Tallies }) {
+  const onError = (error: unknown) => log.warn('counters.not-shared', { error: String(error) })
   let timer: NodeJS.Timeout | undefined
   let isEnding = false
   let settling: Promise<void> | undefined
