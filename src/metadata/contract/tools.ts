@@ -8,6 +8,7 @@ import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { RuleFacts } from '../rule-facts.ts'
+import type { Tallies } from '../tally-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 
@@ -16,6 +17,7 @@ type Store = MetadataStore & {
   volume: VolumeFacts
   uploadStates: UploadStates
   vault: Vault
+  tallies: Tallies
   accounts: AccountFacts
   history: HistoryFacts
   collection: CollectionFacts

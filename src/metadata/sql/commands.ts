@@ -11,6 +11,7 @@ import { createQuotaCommands } from './quota-commands.ts'
 import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { digestOfTag, tag, untag } from './tags.ts'
+import { createTallyCommands } from './tallies.ts'
 import { uploadStateCommands } from './upload-states.ts'
 import { vaultCommands } from './vault.ts'
 import { createVolumeCommands } from './volume-commands.ts'
@@ -93,6 +94,7 @@ export function createCommands(dialect: Dialect) {
     ...createCollectionCommands({ dialect, repositoryId, record, trash, release: quotas.release }),
     ...quotas.commands,
     ...createRuleCommands({ dialect, record, trash }),
+    ...createTallyCommands(dialect),
     ...vaultCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */

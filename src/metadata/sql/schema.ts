@@ -360,6 +360,16 @@ const migrations: ((words: Words) => string)[] = [
   ) ${keyedTable};
   create index robot_trust_issuer on robot_trust (issuer, robot, id);
   `,
+  ({ text, integer, keyedTable }) => `
+  -- what nodes count together, by hashes of names: how much in a window of time, how many failures and the pause they lead to
+  create table tally (
+    id ${text} primary key,
+    count ${integer} not null,
+    until_at ${integer} not null,
+    ends_at ${integer} not null
+  ) ${keyedTable};
+  create index tally_end on tally (ends_at);
+  `,
 ]
 
 export const schemaVersion = migrations.length
