@@ -7,6 +7,7 @@ import { testEventsAndJobs } from './contract/events.ts'
 import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testRules } from './contract/rules.ts'
+import { testSizes } from './contract/sizes.ts'
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVault } from './contract/vault.ts'
 import { testVolume } from './contract/volume.ts'
@@ -42,5 +43,6 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testAccounts(tools)
     testVault(tools)
     testRules(tools)
+    testSizes(tools)
   })
 }

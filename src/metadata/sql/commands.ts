@@ -8,6 +8,7 @@ import { hold, link, refer } from './fact-writer.ts'
 import { type Held, protection, type Refused } from './protection.ts'
 import { createRuleCommands } from './rule-commands.ts'
 import { createQuotaCommands } from './quota-commands.ts'
+import { measureCommands } from './size-facts.ts'
 import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { digestOfTag, tag, untag } from './tags.ts'
@@ -94,6 +95,7 @@ export function createCommands(dialect: Dialect) {
     ...quotas.commands,
     ...createRuleCommands({ dialect, record, trash }),
     ...vaultCommands,
+    ...measureCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */
     *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<boolean> {

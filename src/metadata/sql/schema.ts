@@ -360,6 +360,15 @@ const migrations: ((words: Words) => string)[] = [
   ) ${keyedTable};
   create index robot_trust_issuer on robot_trust (issuer, robot, id);
   `,
+  ({ text, integer }) => `
+  -- bytes of the tar in it; negative: they cannot be told (size-facts.ts); null: nobody has looked yet
+  alter table blob add column unpacked ${integer};
+  -- whether its layers are to be looked into: 1 when there is time, 2 soon, 0 no more
+  alter table manifest add column to_measure ${integer} not null default 1;
+  -- linux/arm64/v8; empty where it has none; null: nobody has looked yet
+  alter table manifest add column platform ${text};
+  create index manifest_to_measure on manifest (to_measure, id) where to_measure > 0;
+  `,
 ]
 
 export const schemaVersion = migrations.length

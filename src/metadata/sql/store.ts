@@ -145,7 +145,7 @@ export function createSqlStore({
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
     rules: createRuleFacts({ read, run, now, textsOf, protection }),
-    sizes: createSizeFacts({ read }),
+    sizes: createSizeFacts({ read, run, textsOf }),
     quotas: createQuotaFacts({ read, run }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
