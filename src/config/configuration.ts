@@ -67,6 +67,8 @@ export interface Configuration {
     includeReferences: boolean
     /** The content type registry:2 (v1) or registry:3 (v2) sends. */
     version: 'v1' | 'v2'
+    /** Whether they are told of what an operator must know, too. */
+    alerts: boolean
     endpoints: NotificationEndpoint[]
   }
   /** Whether a process of root goes on as the owner of the volume, as the image does. */
@@ -380,7 +382,7 @@ export function defaultConfiguration(): Configuration {
     openid: undefined,
     clientCertificates: [],
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
-    notifications: { includeReferences: false, version: 'v2', endpoints: [] },
+    notifications: { includeReferences: false, version: 'v2', alerts: false, endpoints: [] },
     runAsOwner: false,
     processes: 'auto',
     lists: { catalogMax: 1000, tagsMax: 10_000 },

@@ -77,6 +77,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     notifications: {
       includeReferences: values.notifications.events.includereferences,
       version: holdfast.notifications.version,
+      alerts: holdfast.notifications.alerts,
       endpoints: buildEndpoints(build),
     },
     runAsOwner: holdfast.runasowner,

@@ -197,6 +197,11 @@ const holdfast = section(
         version: key(wordKind(['v1', 'v2']), 'The content type of events: of registry:2 (v1) or registry:3 (v2).', {
           default: 'v2',
         }),
+        alerts: key(
+          booleanKind,
+          'Whether endpoints are also told of what an operator must know, as the action `alert`, which registry:2 does not have.',
+          { default: 'false' },
+        ),
       },
       { strict: true },
     ),

@@ -3,6 +3,7 @@ import { algorithmOf, createDigester, type Digest } from '../../oci/digest.ts'
 import { isDamage } from '../../platform/damage.ts'
 import { blobPath, quarantinePath, uploadPath } from '../../registry/paths.ts'
 import { storedDigest } from '../../registry/stored-digest.ts'
+import { createAlert } from '../alert.ts'
 import type { Platform } from '../feature.ts'
 
 /** What came of looking at a blob: `repaired` when it was missing or damaged and is whole again. */
@@ -13,8 +14,13 @@ type Deps = Pick<Platform, 'storage' | 'metadata' | 'log' | 'repairFrom'>
 /** Between two reads of 256 KiB: at most some 60 MB/s, and requests come first. */
 const pauseMs = 4
 
+/** An alert names so many repositories. */
+const mostNamed = 10
+
 /** Reads blobs, moves aside what is not what its digest says, and mends it where somebody has the bytes. */
 export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
+  const alert = createAlert({ metadata, log })
+
   /** @throws Error where the blob cannot be read, or `signal` aborts it */
   async function check(digest: Digest, size: number, signal: AbortSignal): Promise<Outcome> {
     const pace = (next: (error?: Error | null) => void) =>
@@ -25,7 +31,7 @@ export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
     if (!found) {
       if (!(await metadata.blobs.findAnywhere(digest))) return 'whole' // deleted meanwhile
       log.error('blob.missing', { digest, size })
-      return (await repair(digest)) ? 'repaired' : 'missing'
+      return tell(digest, size, (await repair(digest)) ? 'repaired' : 'missing')
     }
     await storage.publish(blobPath(digest), quarantinePath(digest))
     // A push may have brought good bytes in between: they go back to their place.
@@ -35,7 +41,13 @@ export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
       return 'whole'
     }
     log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
-    return (await repair(digest)) ? 'repaired' : 'quarantined'
+    return tell(digest, size, (await repair(digest)) ? 'repaired' : 'quarantined')
+  }
+
+  async function tell(digest: Digest, size: number, outcome: 'missing' | 'quarantined' | 'repaired'): Promise<Outcome> {
+    const repositories = (await metadata.blobs.repositoriesOf(digest)).slice(0, mostNamed)
+    await alert(`blob.${outcome}`, { digest, size, repositories })
+    return outcome
   }
 
   /** Whether good bytes were found and are where they belong. */

@@ -140,7 +140,8 @@ export function createCommands(dialect: Dialect) {
       const size = content.length
       const charges = isLimited ? yield* quotas.charging(repository, yield* bytesOf(known?.id, push)) : undefined
       if (charges?.refused) return charges.refused
-      yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
+      const pushed = { type: 'manifest.pushed' as const, repository, digest, mediaType, size, tags }
+      yield* record(act, [pushed, ...(charges?.near ?? [])])
       const id = known?.id ?? (yield* ensureRepository(repository))
       yield* store(id, { ...push.manifest, subject, references: push.references }, act.at)
       yield* refer(id, { subject, digest, mediaType, size, artifactType, annotations })

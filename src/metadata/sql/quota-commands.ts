@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/digest.ts'
+import type { Happening } from '../../registry/ports/events.ts'
 import type { PushOutcome } from '../../registry/ports/metadata.ts'
 import type { Quota } from '../quota-facts.ts'
 import type { Dialect } from './dialect.ts'
@@ -34,7 +35,7 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
   function* charging(
     repository: string,
     charges: Charges,
-  ): Steps<{ refused: PushOutcome } | { refused?: undefined; charge: () => Steps<void> }> {
+  ): Steps<{ refused: PushOutcome } | { refused?: undefined; near: Happening[]; charge: () => Steps<void> }> {
     const wanted: { quota: Quota; added: [Digest, number][]; needed: number }[] = []
     for (const quota of yield* on(repository)) {
       const added = yield* news(quota, charges)
@@ -43,6 +44,9 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
       wanted.push({ quota, added, needed })
     }
     return {
+      near: wanted
+        .filter(({ quota, needed }) => !isNear(quota) && isNear({ ...quota, used: quota.used + needed }))
+        .map(({ quota, needed }) => nearing({ ...quota, used: quota.used + needed })),
       *charge() {
         for (const { quota, added, needed } of wanted) {
           for (const [digest, size] of added)
@@ -120,6 +124,13 @@ function refusal({ scope, limit, used }: Quota, needed: number): PushOutcome {
     detail: { scope, used, limit, needed },
   }
 }
+
+const isNear = ({ used, limit, soft }: Quota) => used >= (limit * soft) / 100
+
+/** What tells that the soft limit was crossed. */
+const nearing = ({ scope, ...quota }: Quota): Happening => ({
+  ...{ type: 'alert', what: 'quota.near', repository: '', detail: { scope, ...quota } },
+})
 
 /** Bytes as docker shows them. */
 function shown(bytes: number): string {
