@@ -1,5 +1,6 @@
 import type { LogLevel } from '../platform/log.ts'
 import type { ImmutabilityRule } from '../rules/immutability.ts'
+import type { QuotaRule } from '../rules/quotas.ts'
 import type { RetentionRule } from '../rules/retention.ts'
 
 /**
@@ -57,6 +58,8 @@ export interface Configuration {
   trash: { keepMs: number }
   /** Tags that do not change; more rules are kept in the database. */
   immutability: ImmutabilityRule[]
+  /** What organizations and repositories may store; more limits are kept in the database. */
+  quotas: QuotaRule[]
   /** What goes after a while; `labels`: also by what an image says of itself. */
   retention: { intervalMs: number; labels: boolean; rules: RetentionRule[] }
   ldap: LdapConfiguration | undefined
@@ -377,6 +380,7 @@ export function defaultConfiguration(): Configuration {
     scrub: { repairFrom: undefined, endpoint: undefined, region: 'us-east-1' },
     trash: { keepMs: 7 * 24 * hour },
     immutability: [],
+    quotas: [],
     retention: { intervalMs: 24 * hour, labels: true, rules: [] },
     ldap: undefined,
     openid: undefined,

@@ -15,7 +15,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
-import { immutability, retention } from './rules.ts'
+import { immutability, quotas, retention } from './rules.ts'
 import { clientCertificates, ldap, openid, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
@@ -129,6 +129,7 @@ const holdfast = section(
       { strict: true },
     ),
     immutability,
+    quotas,
     retention,
     http: section(
       'How the registry is reached.',

@@ -3,6 +3,7 @@ import {
   durationKind,
   integerKind,
   repositoriesKind,
+  sizeKind,
   spanKind,
   tagPatternKind,
   textKind,
@@ -26,6 +27,23 @@ export const immutability = list(
       exclude: list('Which of them not.', key(tagPatternKind, 'A pattern, or a regular expression in slashes.')),
       overwrite: key(verdict, 'Whether such a tag may be pointed to another digest.', { default: 'deny' }),
       delete: key(verdict, 'Whether it may be deleted.', { default: 'allow' }),
+    },
+    { strict: true },
+  ),
+)
+
+/** `holdfast.quotas` */
+export const quotas = list(
+  'What organizations and repositories may store; more such limits are set by `holdfast quota`, which come before these.',
+  section(
+    'A limit. Of several that fit that by name counts, then the first.',
+    {
+      scope: key(
+        repositoriesKind,
+        'For which organization or repository, or for each that a pattern fits: `*` each organization, `acme/*` each repository of one.',
+      ),
+      limit: key(sizeKind, 'How much: manifests and blobs, each once.'),
+      soft: key(integerKind(1), 'From so many percent of it on it is warned.', { default: '80' }),
     },
     { strict: true },
   ),

@@ -102,7 +102,7 @@ export const accountTables: Table[] = [
   },
   {
     name: 'quota',
-    columns: { scope: text, bytes: integer, soft: integer, used: integer },
+    columns: { scope: text, bytes: integer, soft: integer, used: integer, is_configured: integer },
     key: ['scope'],
     page: small,
   },

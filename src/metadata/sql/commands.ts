@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+import type { QuotaRule } from '../../rules/quotas.ts'
 import { createAccountCommands } from './account-commands.ts'
 import { createCollectionCommands, isGoing, suspect } from './collection-commands.ts'
 import type { Dialect } from './dialect.ts'
@@ -78,20 +79,20 @@ export function createCommands(dialect: Dialect) {
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }
 
-  /** The blobs of a push that the repository holds, and the manifest itself. */
+  /** The blobs that a manifest refers to and the repository holds, and the manifest itself. */
   function* bytesOf(
     repository: number | undefined,
-    { manifest, references }: ManifestPush,
+    { manifest, references }: { manifest: { digest: Digest; size: number }; references: { digest: Digest }[] },
   ): Steps<Map<Digest, number>> {
     const sizes = yield* sizesOf(blobSizes, repository, references)
-    return sizes.set(manifest.digest, manifest.content.length)
+    return sizes.set(manifest.digest, manifest.size)
   }
 
   return {
-    ...createVolumeCommands({ dialect, ensureRepository, record }),
+    ...createVolumeCommands({ dialect, ensureRepository, record, release: quotas.release }),
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
-    ...createCollectionCommands({ dialect, repositoryId, record, trash, release: quotas.release }),
+    ...createCollectionCommands({ dialect, repositoryId, record, trash, quotas, bytesOf }),
     ...quotas.commands,
     ...createRuleCommands({ dialect, record, trash }),
     ...vaultCommands,
@@ -130,7 +131,12 @@ export function createCommands(dialect: Dialect) {
       return true
     },
 
-    *pushManifest(push: ManifestPush, act: Act, held: Held): Steps<PushOutcome | Refused> {
+    *pushManifest(
+      push: ManifestPush,
+      act: Act,
+      held: Held,
+      limits: readonly QuotaRule[] = [],
+    ): Steps<PushOutcome | Refused> {
       const { repository, tags, artifactType, annotations, subject } = push
       const { digest, mediaType, content } = push.manifest
       yield* lock({ together: [repository], alone: tags.map((name) => `${repository}:${name}`) })
@@ -138,7 +144,14 @@ export function createCommands(dialect: Dialect) {
       const refused = (yield* objection(known?.id, push)) ?? (yield* refusal(known, held, { tags, to: digest }))
       if (refused) return refused
       const size = content.length
-      const charges = isLimited ? yield* quotas.charging(repository, yield* bytesOf(known?.id, push)) : undefined
+      const charges =
+        isLimited || limits.length > 0
+          ? yield* quotas.charging(
+              repository,
+              yield* bytesOf(known?.id, { ...push, manifest: { digest, size } }),
+              limits,
+            )
+          : undefined
       if (charges?.refused) return charges.refused
       const pushed = { type: 'manifest.pushed' as const, repository, digest, mediaType, size, tags }
       yield* record(act, [pushed, ...(charges?.near ?? [])])

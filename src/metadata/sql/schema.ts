@@ -368,6 +368,8 @@ const migrations: ((words: Words) => string)[] = [
   -- linux/arm64/v8; empty where it has none; null: nobody has looked yet
   alter table manifest add column platform ${text};
   create index manifest_to_measure on manifest (to_measure, id) where to_measure > 0;
+  -- whether the configuration has it
+  alter table quota add column is_configured ${integer} not null default 0;
   `,
 ]
 

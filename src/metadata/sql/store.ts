@@ -6,6 +6,7 @@ import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { RuleFacts } from '../rule-facts.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import { limitsOn, type QuotaRule } from '../../rules/quotas.ts'
 import type { QuotaFacts } from '../quota-facts.ts'
 import type { SizeFacts } from '../size-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
@@ -43,6 +44,8 @@ interface Deps {
   textsOf: Dialect['textsOf']
   /** The rules of the configuration for tags that do not change. */
   immutability?: readonly ImmutabilityRule[] | undefined
+  /** The quotas of the configuration. */
+  limits?: readonly QuotaRule[] | undefined
   /** Takes the steps of a read. */
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
@@ -103,7 +106,7 @@ export function createSqlStore({
       find: findManifest,
       push: (push, actor) =>
         protection.hold({ ...push, from: 'overwrite' }, (held) =>
-          run('pushManifest', push, { at: now(), actor }, held),
+          run('pushManifest', push, { at: now(), actor }, held, limitsOn(deps.limits ?? [], push.repository)),
         ),
       delete: (repository, digest, actor) =>
         protection.hold({ repository, digest, from: 'delete' }, (held) =>
@@ -146,7 +149,7 @@ export function createSqlStore({
     collection: createCollectionFacts({ read, run, now, textsOf }),
     rules: createRuleFacts({ read, run, now, textsOf, protection }),
     sizes: createSizeFacts({ read, run, textsOf }),
-    quotas: createQuotaFacts({ read, run }),
+    quotas: createQuotaFacts({ read, run, textsOf }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
