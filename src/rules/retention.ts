@@ -13,6 +13,8 @@ export interface RetentionRule {
   /** Patterns of tags; undefined: images without a tag. */
   tags: string[] | undefined
   exclude: string[]
+  /** Patterns of platforms, of which the image has one; undefined: any, also images without one, and indexes. */
+  platforms: string[] | undefined
   /** By what `newest` and `beyondNewest` count; by version only tags that are versions. */
   by: 'push' | 'version'
   newest: number | undefined
@@ -37,6 +39,8 @@ export interface ImageState {
   tags: { name: string; movedAt: number }[]
   pushedAt: number
   pulledAt: number | undefined
+  /** linux/arm64/v8; empty where it has none, as an index or a signature; undefined: nobody has looked yet. */
+  platform: string | undefined
   /** An index or a subject holds it: it goes with that. */
   isAttached: boolean
 }
@@ -138,12 +142,24 @@ function candidatesOf(image: ImageState): Candidate[] {
 function apply(rule: RetentionRule, candidates: Candidate[], now: number): [Candidate, string][] {
   const fits = rule.tags && compilePatterns(rule.tags)
   const isExcluded = compilePatterns(rule.exclude)
+  const isFor = rule.platforms && compilePatterns(rule.platforms)
   const selected = candidates
     .filter(({ tag }) => (fits ? tag !== undefined && fits(tag) && !isExcluded(tag) : tag === undefined))
     .filter(({ version }) => rule.by === 'push' || version !== undefined)
     .toSorted(rule.by === 'push' ? latestFirst : highestFirst)
   const why = conditionsOf(rule)
-  return selected.filter((candidate, rank) => holds(rule, candidate, rank, now)).map((candidate) => [candidate, why])
+  const known = selected.filter(({ image: { platform } }) => !isFor || (platform && isFor(platform)))
+  const found = known.filter((candidate, rank) => holds(rule, candidate, rank, now))
+  // What it is for may turn out to be what is kept, whatever is counted.
+  const unknown = isFor && rule.action === 'keep' ? selected.filter(({ image }) => image.platform === undefined) : []
+  const kept = unknown.filter((candidate) => holds({ ...rule, beyondNewest: undefined }, candidate, 0, now))
+  return [
+    ...found.map((candidate): [Candidate, string] => [candidate, why]),
+    ...kept.map((candidate): [Candidate, string] => [
+      candidate,
+      `${why}, if it is for that platform: that is not known yet`,
+    ]),
+  ]
 }
 
 const latestFirst = (a: Candidate, b: Candidate) => b.pushedAt - a.pushedAt || compareNames(a, b)
@@ -163,9 +179,10 @@ function holds(rule: RetentionRule, { image, pushedAt }: Candidate, rank: number
 
 /** The conditions of a rule in words. */
 function conditionsOf(rule: RetentionRule): string {
-  const { newest, beyondNewest, pushedWithin, olderThan, pulledWithin, notPulledFor, by } = rule
+  const { newest, beyondNewest, pushedWithin, olderThan, pulledWithin, notPulledFor, by, platforms } = rule
   const order = by === 'push' ? '' : ' by version'
   const words = [
+    platforms !== undefined && `for ${platforms.join(', ')}`,
     newest !== undefined && `among the newest ${newest}${order}`,
     beyondNewest !== undefined && `beyond the newest ${beyondNewest}${order}`,
     pushedWithin !== undefined && `pushed within ${spanText(pushedWithin)}`,

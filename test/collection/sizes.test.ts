@@ -101,6 +101,16 @@ describe('the unpacked size', () => {
     assert.ok(platforms[0]!.sizeUnpacked! < 200_000)
   })
 
+  it('is found out with the platform, by which rules go', async () => {
+    const body = { rules: [{ action: 'expire', platforms: ['linux/arm*'] }] }
+    await must('PUT /repos/acme/big/-/rules/retention', { body })
+    const { items } = (await must('GET /repos/acme/big/-/retention')) as { items: { tag: string; verdict: string }[] }
+    assert.deepEqual(
+      items.filter(({ verdict }) => verdict === 'expire').map(({ tag }) => tag),
+      ['arm64'],
+    )
+  })
+
   it('is unknown where a layer is not what it says', async () => {
     const config = await upload('acme/odd', Buffer.from('{}'), types.config)
     const broken = await upload('acme/odd', gzipSync(Buffer.alloc(100_000)).subarray(0, -9), `${layer}+gzip`)

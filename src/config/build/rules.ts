@@ -62,6 +62,7 @@ export function buildRetention({ reading, error, missing, warn }: Build): Config
         ...{ repositories: rule.repositories, priority: rule.priority, by: rule.by },
         tags: rule.untagged ? undefined : given.length > 0 ? given : ['*'],
         exclude: withoutUndefined(rule.exclude),
+        platforms: rule.platforms.length > 0 ? withoutUndefined(rule.platforms) : undefined,
         ...{ newest: rule.newest, beyondNewest: rule.beyondnewest },
         ...{ pushedWithin: rule.pushedwithin, olderThan: rule.olderthan },
         ...{ pulledWithin: rule.pulledwithin, notPulledFor: rule.notpulledfor },

@@ -72,6 +72,10 @@ export const retention = section(
           }),
           tags: list('Which tags; by default all.', pattern),
           exclude: list('Which of them not.', pattern),
+          platforms: list(
+            'Only images for one of these platforms, such as linux/arm64 or windows/*; an index is for none.',
+            pattern,
+          ),
           untagged: key(booleanKind, 'Whether it is about images without a tag instead.', { default: 'false' }),
           by: key(wordKind(['push', 'version']), 'What newest and beyondnewest count by; versions are semantic ones.', {
             default: 'push',

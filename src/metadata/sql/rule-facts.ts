@@ -78,7 +78,7 @@ const dueTags = `
   where expires_at is not null and expires_at <= ?1 and (expires_at, repository_id, tag.name) > (?3, ?4, ?5)
   order by expires_at, repository_id, tag.name limit ?2`
 const images = `
-  select manifest.id, digest, media_type, subject, length(content) as size, pushed_at, last_pulled_at
+  select manifest.id, digest, media_type, subject, length(content) as size, pushed_at, last_pulled_at, platform
   from manifest join repository on repository.id = repository_id
   where name = ?1 and manifest.id > ?2 and trashed_at is null order by manifest.id limit ?3`
 const tags = `
@@ -124,6 +124,7 @@ const imageOf = (row: Row): ImageFact => ({
   subject: row.subject === null ? undefined : (row.subject as Digest),
   size: Number(row.size),
   pushedAt: Number(row.pushed_at),
+  platform: row.platform === null ? undefined : String(row.platform),
   pulledAt: numberOr(row.last_pulled_at),
 })
 const tagOf = (row: Row): TagFact => ({
