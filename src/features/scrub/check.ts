@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import { algorithmOf, createDigester, type Digest } from '../../oci/digest.ts'
+import { algorithmOf, type Digest } from '../../oci/digest.ts'
 import { isDamage } from '../../platform/damage.ts'
-import { blobPath, quarantinePath, uploadPath } from '../../registry/paths.ts'
+import { blobPath, quarantinePath } from '../../registry/paths.ts'
 import { storedDigest } from '../../registry/stored-digest.ts'
+import { createMend } from '../../volume/mend.ts'
 import { createAlert } from '../alert.ts'
 import type { Platform } from '../feature.ts'
 
@@ -20,6 +20,7 @@ const mostNamed = 10
 /** Reads blobs, moves aside what is not what its digest says, and mends it where somebody has the bytes. */
 export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
   const alert = createAlert({ metadata, log })
+  const repair = createMend({ storage, repairFrom, log })
 
   /** @throws Error where the blob cannot be read, or `signal` aborts it */
   async function check(digest: Digest, size: number, signal: AbortSignal): Promise<Outcome> {
@@ -48,27 +49,6 @@ export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
     const repositories = (await metadata.blobs.repositoriesOf(digest)).slice(0, mostNamed)
     await alert(`blob.${outcome}`, { digest, size, repositories })
     return outcome
-  }
-
-  /** Whether good bytes were found and are where they belong. */
-  async function repair(digest: Digest): Promise<boolean> {
-    if (!repairFrom) return false
-    const id = uploadPath(randomUUID())
-    try {
-      const source = await repairFrom(digest)
-      if (!source) return false
-      const digester = createDigester(algorithmOf(digest))
-      source.on('error', () => {}) // whoever reads it throws it
-      await storage.append(id, 0, source, (chunk) => void digester.update(chunk), blobPath(digest))
-      if (digester.digest() !== digest) throw new Error('what is there is damaged as well')
-      await storage.publish(id, blobPath(digest))
-      log.info('blob.repaired', { digest })
-      return true
-    } catch (error) {
-      await storage.delete(id).catch(() => undefined)
-      log.error('blob.not-repaired', { digest, error: String(error) })
-      return false
-    }
   }
 
   return check
