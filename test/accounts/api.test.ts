@@ -103,6 +103,17 @@ describe('the management API', () => {
     assert.equal(short.status, 400)
   })
 
+  it('carries it out once also where the same comes several times at once', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() }
+    const make = () => api('POST /tokens', { as: user('carl'), body: { name: 'at once' }, headers })
+    const answers = await Promise.all(Array.from({ length: 8 }, make))
+    const made = answers.filter(({ status }) => status === 201)
+    assert.ok(made.length > 0 && answers.every(({ status }) => [201, 409].includes(status)))
+    assert.equal(new Set(made.map(({ body }) => body.secret)).size, 1)
+    const { items } = await must('GET /tokens', { as: user('carl') })
+    assert.equal(items.length, 1)
+  })
+
   it('takes names of repositories as they are, and with encoded slashes', async () => {
     for (const path of ['acme/a/b', 'acme%2Fa%2Fb', 'acme/a%2Fb']) {
       const changed = await must(`PUT /repos/${path}`, { as: user('ann'), body: { visibility: 'public' } })
