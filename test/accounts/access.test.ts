@@ -111,6 +111,35 @@ describe('who may do what at the registry', () => {
     assert.equal(await status('POST /strict/newer/blobs/uploads/', robot), 403)
   })
 
+  it('takes no policy with words that mean nothing', async () => {
+    const { api } = accounts
+    const base = { Effect: 'Deny', Principal: '*', Action: 'ecr:BatchDeleteImage' }
+    const put = (statement: object) =>
+      api('PUT /policies/words', {
+        body: { document: { Version: '2012-10-17', Statement: [{ ...base, ...statement }] } },
+      })
+    for (const [statement, word] of [
+      [{ Action: ['ecr:PutImage', 'ecr:BatchDeleteImages'] }, /ecr:BatchDeleteImages/],
+      [{ Action: 'holdfast:Plul' }, /holdfast:Plul/],
+      [{ Condition: { Bool: { 'aws:SecureTransport': false } } }, /aws:SecureTransport"; expected aws:SourceIp/],
+      [{ Condition: { Null: { 'aws:usrname': true } } }, /aws:usrname/],
+      [{ Resource: '${aws:user}/*' }, /\$\{aws:user\}/],
+      [{ Resource: '${aws:username' }, /\$\{aws:username/],
+    ] as const) {
+      const answer = await put(statement)
+      assert.equal(answer.status, 422)
+      assert.match(answer.body.errors[0].detail, word)
+    }
+    const Condition = { StringEquals: { 'AWS:UserName': '${aws:username}' } }
+    const fine = {
+      Action: ['ecr:Describe*', 'ECR:listimages', 'holdfast:*', '*'],
+      Resource: '${aws:username}/${*}',
+      Condition,
+    }
+    assert.equal((await put(fine)).status, 201)
+    await must('DELETE /policies/words')
+  })
+
   it('goes by policies, whose denials nothing overrules', async () => {
     const { status, root, api } = accounts
     const document = (statement: object) => ({ document: { Version: '2012-10-17', Statement: [statement] } })
