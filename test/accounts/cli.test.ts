@@ -152,7 +152,9 @@ describe('the command line', () => {
 
   it('makes a first administrator for a registry that does not run', async () => {
     const data = join(folder, 'another')
-    await must(['admin', 'user', 'add', 'root', '--admin', '--password-stdin', '--data', data], adminPassword)
+    const adding = ['admin', 'user', 'add', '--admin', '--password-stdin', '--data', data]
+    assert.match((await holdfast([...adding, 'root'], adminPassword)).errors, /There was no registry in .*another yet/)
+    assert.doesNotMatch((await holdfast([...adding, 'second'], adminPassword)).errors, /no registry/)
     const other = await startRegistry({ data })
     assert.equal((await fetch(`${other.url}/v2/`)).status, 401, 'with the first account it is closed')
     await other.stop()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -56,4 +56,14 @@ it('lets only one process have a folder', async () => {
   await store.close()
   await createSqliteStore({ folder, clock }).close()
   await rm(folder, { recursive: true })
+})
+
+it('makes its folder for its owner alone', async () => {
+  const above = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  const folder = join(above, 'data', 'holdfast')
+  await createSqliteStore({ folder, clock: { now: () => new Date() } }).close()
+  const modeOf = async (path: string) => (await stat(path)).mode & 0o777
+  assert.equal(await modeOf(folder), 0o700)
+  assert.notEqual(await modeOf(join(above, 'data')), 0o700, 'the images beside it are as usual')
+  await rm(above, { recursive: true })
 })
