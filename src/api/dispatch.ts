@@ -199,11 +199,15 @@ async function readJson(request: HttpRequest<unknown>): Promise<unknown> {
   if (type !== 'application/json')
     throw new Problem('unsupported-media-type', 'the body must be JSON: send Content-Type: application/json')
   const content = await readBody(request, maxBody)
+  let body: unknown
   try {
-    return JSON.parse(content.toString())
+    body = JSON.parse(content.toString())
   } catch (error) {
     throw new Problem('bad-request', 'the body is no JSON', { cause: error })
   }
+  // The library takes a list for an object without fields.
+  if (Array.isArray(body)) throw new Problem('invalid', 'body: expected an object')
+  return body
 }
 
 async function unused(): Promise<never> {

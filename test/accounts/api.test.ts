@@ -25,6 +25,11 @@ describe('the management API', () => {
       ['GET /users?limit=1&limit=2', {}, 400],
       ['GET /users?what=1', {}, 400],
       ['GET /users?cursor=x', {}, 400],
+      ...[[], ['a', 'b'], ['\0'], [1], 'a'].map((place): [string, object, number] => {
+        const cursor = Buffer.from(JSON.stringify(place)).toString('base64url')
+        return [`GET /tokens?cursor=${cursor}`, {}, 400]
+      }),
+      ['PUT /users/x', { body: [] }, 422],
       ['PUT /users/x', { body: { isAdministrator: 'yes' } }, 422],
       ['PUT /users/x', { body: { isAdmin: true } }, 422],
       ['PUT /users/x', { body: '{', headers: { 'Content-Type': 'application/json' } }, 400],
