@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isAccountName } from '../identity/names.ts'
+import { accountNameForm, isAccountName } from '../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../identity/passwords.ts'
 import type { Account, AccountFacts } from '../metadata/account-facts.ts'
 import { openAccounts } from '../metadata/accounts-alone.ts'
@@ -76,10 +76,7 @@ async function list(given: Given): Promise<void> {
 async function add(given: Given): Promise<void> {
   const name = given.names[0]!
   if (!isAccountName(name))
-    throw failure(
-      'usage',
-      `${JSON.stringify(name)} is no name of an account: use small letters and digits with ".", "_" or "-" between them`,
-    )
+    throw failure('usage', `${JSON.stringify(name)} is no name of an account: ${accountNameForm}`)
   const { password, hashed } = await newPassword(given, name)
   await put(given, 'user.created', (present) => {
     if (present) throw failure('conflict', `${name} is there already, as ${present.kind}`)

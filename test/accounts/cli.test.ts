@@ -42,6 +42,7 @@ describe('the command line', () => {
     assert.ok(password.length >= 20)
     assert.equal((await holdfast(['admin', 'user', 'add', 'bob', ...data])).code, 6)
     assert.equal((await holdfast(['admin', 'user', 'add', 'Bob', ...data])).code, 2)
+    assert.match((await holdfast(['admin', 'user', 'add', 'admin', ...data])).errors, /none of robot, .*admin/)
     const status = async (secret: string) => {
       const authorization = `Basic ${Buffer.from(`bob:${secret}`).toString('base64')}`
       return (await fetch(`${registry.url}/v2/`, { headers: { authorization } })).status

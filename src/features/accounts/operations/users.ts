@@ -10,7 +10,7 @@ import {
 import { Problem } from '../../../api/problem.ts'
 import { flag, object, text } from '../../../api/schema.ts'
 import type { Access, Principal } from '../../../auth/types.ts'
-import { isAccountName } from '../../../identity/names.ts'
+import { accountNameForm, isAccountName } from '../../../identity/names.ts'
 import { objectionToPassword } from '../../../identity/passwords.ts'
 import type { Account, AccountChange } from '../../../metadata/account-facts.ts'
 import { newAccount } from '../start.ts'
@@ -81,8 +81,7 @@ export function userOperations(deps: Deps): Operation[] {
           const present = await facts.find('account', { name })
           if (present && present.kind !== 'user')
             throw new Problem('conflict', `${name} is the name of an ${present.kind}`)
-          if (!present && !isAccountName(name))
-            throw invalid('/name', 'expected small letters and digits with ".", "_" or "-" between them')
+          if (!present && !isAccountName(name)) throw invalid('/name', accountNameForm)
           expectMatch(request, present && showUser(present))
           const next = {
             ...(present ?? newAccount(name, 'user', clock.now().getTime())),
