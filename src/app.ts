@@ -6,7 +6,7 @@ import { apiRoute } from './api/index.ts'
 import { type AccessControl, createAccessControl } from './auth/control.ts'
 import type { Vault } from './auth/vault.ts'
 import type { Configuration } from './config/configuration.ts'
-import { createFeatures, type Feature } from './features/index.ts'
+import { createFeatures, type Feature, gateOf } from './features/index.ts'
 import { createHttpServer, type Handle } from './http/server.ts'
 import { reply, route } from './http/types.ts'
 import { createAddressing, createBase } from './listen/addressing.ts'
@@ -205,7 +205,7 @@ function createSurface({ options, registry, features, access, vault, isFirst }: 
     routes: [...registryRoutes(registry), probe, api, ...features.flatMap((feature) => feature.routes ?? [])].map(
       (one) => features.reduce((wrapped, feature) => feature.wrap?.(wrapped) ?? wrapped, one),
     ),
-    gates: features.flatMap((feature) => feature.gates ?? []),
+    gate: gateOf(features),
     access,
     observers: features.flatMap((feature) => feature.observers ?? []),
     addressing: createAddressing(http),

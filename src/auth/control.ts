@@ -60,8 +60,21 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
     return principal.granted.some((grant) => covers(grant, access)) ? 'allowed' : 'denied'
   }
 
-  /** Who sent the request, once it is clear that they may have what it needs. @throws OciError UNAUTHORIZED with a challenge, DENIED, NAME_UNKNOWN */
-  async function admit(request: { principal: Principal }, message: IncomingMessage, needed: Access[]): Promise<void> {
+  /** Whether nobody need be asked at all: everyone may do everything. */
+  const isOpen = (): boolean | Promise<boolean> => authorizer.isOpen?.() ?? false
+
+  /** Finds out who sent the request; nothing to wait for where nobody is asked. @throws OciError when they may not have what it needs: UNAUTHORIZED with a challenge, DENIED, NAME_UNKNOWN */
+  function admit(...asked: Parameters<typeof admitNow>): Promise<void> | undefined {
+    const open = isOpen()
+    if (open === true) return undefined
+    return open === false ? admitNow(...asked) : open.then((isSo) => (isSo ? undefined : admitNow(...asked)))
+  }
+
+  async function admitNow(
+    request: { principal: Principal },
+    message: IncomingMessage,
+    needed: Access[],
+  ): Promise<void> {
     const hasToken = () => readBearer(message.headers.authorization) !== undefined
     try {
       request.principal = (await identify(message.headers, request.principal.address, message)) ?? request.principal
@@ -101,8 +114,7 @@ export function createAccessControl({ authenticators, authorizer, challenger }: 
   return {
     admit,
     identify,
-    /** Whether nobody need be asked at all: everyone may do everything. */
-    isOpen: (): boolean | Promise<boolean> => authorizer.isOpen?.() ?? false,
+    isOpen,
     async allows(principal: Principal, access: Access): Promise<boolean> {
       return (await decide(principal, access)) === 'allowed'
     },

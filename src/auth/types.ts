@@ -68,7 +68,7 @@ export type Verdict = 'allowed' | 'denied' | 'hidden'
 
 /** Decides; without one, as in registry:2 without `auth`, everyone may do everything. */
 export interface Authorizer {
-  decide(principal: Principal, access: Access): Promise<Verdict>
+  decide(principal: Principal, access: Access): Verdict | Promise<Verdict>
   /** Whether everyone may do everything, so that nobody need be asked; a promise when it has to look. */
   isOpen?(): boolean | Promise<boolean>
 }

@@ -20,6 +20,7 @@ import { uploadPurge } from './upload-purge/index.ts'
 import { workloadIdentity } from './workload-identity/index.ts'
 
 export type { Feature } from './feature.ts'
+export { gateOf } from './gates.ts'
 
 /** The features there are; gates, guards, observers and authenticators are asked in this order. Some are loaded only when they are on. */
 export async function createFeatures(platform: Platform, serving: Serving): Promise<Feature[]> {

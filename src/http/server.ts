@@ -11,7 +11,7 @@ import { reply } from './types.ts'
 
 export interface HttpServerOptions {
   routes: Route[]
-  gates?: Gate[]
+  gate?: Gate
   /** Without it everyone may do everything. */
   access?: AccessControl | undefined
   observers?: Observer[]
@@ -36,7 +36,8 @@ const lingerMs = 500
 /** Request → route → access → handler → reply, and every error turned into an answer in one place. */
 export function createHttpServer(options: HttpServerOptions): Handle {
   const find = createRouter(options.routes)
-  const { gates = [], access, observers = [], addressing, watchdog } = options
+  const { gate = nothing, access, observers = [], addressing, watchdog } = options
+  const admit = access?.admit ?? nothing
 
   return async function serve(message, response, expecting) {
     const begun = observers.length > 0 ? performance.now() : 0
@@ -51,20 +52,24 @@ export function createHttpServer(options: HttpServerOptions): Handle {
     try {
       try {
         refuseDoubleHeaders(message.rawHeaders)
-        if (!request.path.startsWith('/')) throw notAPath()
+        if (!request.path.startsWith('/'))
+          throw new OciError('REQUEST_INVALID', { message: 'the request target must be a path' })
         const found = find(request.method, request.path)
         route = found.route
         request.params = found.params
         for (const observer of observers) observer.started?.(route)
-        for (const gate of gates) await gate(request)
+        const held = gate(request)
+        if (held) await held // each wait costs, and hardly a request has to
         const needed = route.access(request) // asked in any case: it also checks the names in the path
-        if (access && !(await access.isOpen())) await access.admit(request, message, needed)
+        const asked = admit(request, message, needed)
+        if (asked) await asked
         answered = await route.handle(request)
       } catch (error) {
         const refusal = toOciError(error, (cause) => report(cause, message))
         answered = (await route?.refuse?.(refusal, request)) ?? replyOf(refusal)
       }
-      await send(request, message, response, answered)
+      const sent = send(request, message, response, answered)
+      if (sent) await sent
     } catch (error) {
       report(error, message)
       response.destroy() // the status is out, so a cut is the only way to say that the content is not whole
@@ -105,6 +110,7 @@ export function createHttpServer(options: HttpServerOptions): Handle {
   }
 }
 
+const nothing = () => undefined
 const unanswered: HttpReply = { status: 500, headers: [], body: undefined }
 
 function bodyLength({ body }: HttpReply): number {
@@ -122,8 +128,4 @@ async function finishRefused(message: IncomingMessage, response: ServerResponse,
   response.write(body, 'latin1')
   await finished(message, { signal: AbortSignal.timeout(lingerMs) }).catch(() => undefined) // gone or too long: so be it
   response.end()
-}
-
-function notAPath(): OciError {
-  return new OciError('REQUEST_INVALID', { message: 'the request target must be a path' })
 }

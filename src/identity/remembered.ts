@@ -13,12 +13,19 @@ interface Verdict<Result> {
 
 /**
  * Remembers for some minutes whose credentials were right, and which were wrong: as a hash with a key of this process, so that
- * nobody can read a password out of its memory. The same ones at the same time are looked at once.
+ * its memory holds no more passwords than the last one. The same ones at the same time are looked at once.
  */
 export function createRemembered<Result>(clock: { now(): Date }) {
   const key = randomBytes(32).toString('base64')
   const verdicts = new Map<string, Verdict<Result>>()
   const asking = new Map<string, Promise<Result | undefined>>()
+  let last = { credentials: '', mac: '' }
+
+  // Not an Hmac object, which costs more than all the rest of a request; nobody sees the result, so nothing can be appended.
+  function macOf(credentials: string): string {
+    if (last.credentials !== credentials) last = { credentials, mac: hash('sha256', key + credentials, 'base64') }
+    return last.mac
+  }
 
   function remember(mac: string, result: Result | undefined, stamp: unknown): void {
     if (verdicts.size >= maxRemembered) verdicts.delete(verdicts.keys().next().value!)
@@ -33,8 +40,7 @@ export function createRemembered<Result>(clock: { now(): Date }) {
       stamp: unknown,
       verify: () => Promise<Result | undefined>,
     ): Promise<Result | undefined> {
-      // Not an Hmac object, which costs more than all the rest of a request; nobody sees the result, so nothing can be appended.
-      const mac = hash('sha256', key + credentials, 'base64')
+      const mac = macOf(credentials)
       const known = verdicts.get(mac)
       if (known && known.stamp === stamp && known.until > clock.now().getTime()) return known.result
       const begun = asking.get(mac)

@@ -89,11 +89,8 @@ export function registryRoutes(registry: Registry): Route[] {
     }
     await ask(guards, 'beforeUpload', { repository, principal })
     const digest = query.has('digest') ? parseDigest(query.get('digest')!) : undefined
-    if (
-      digest &&
-      !mount &&
-      (lengthOf(request.headers) !== 0 || digest === digestOf(Buffer.alloc(0), algorithmOf(digest)))
-    ) {
+    const isEmpty = () => digest === digestOf(Buffer.alloc(0), algorithmOf(digest!))
+    if (digest && !mount && (lengthOf(request.headers) !== 0 || isEmpty())) {
       await uploads.push(repository, digest, chunkOf(request), actorOf(request))
       return blobCreated(repository, digest)
     }

@@ -1,4 +1,4 @@
-import type { Access, Authorizer, Principal } from '../../auth/types.ts'
+import type { Access, Authorizer, Principal, Verdict } from '../../auth/types.ts'
 import { type Decision, decide, type Mode } from '../../identity/decide.ts'
 import { namespaceOf } from '../../identity/names.ts'
 import type { AccountFacts } from '../../metadata/account-facts.ts'
@@ -74,6 +74,35 @@ export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
     }
   }
 
-  const authorizer: Authorizer = { decide: async (principal, access) => (await judge(principal, access)).verdict }
+  const verdictOf = async (principal: Principal, access: Access) => (await judge(principal, access)).verdict
+  const remembered = directory.remembering((_key, ...asked: Parameters<typeof verdictOf>) => verdictOf(...asked))
+
+  function decideNow(principal: Principal, access: Access): Verdict | Promise<Verdict> {
+    return isLasting(principal, access) && hasNoPolicies()
+      ? remembered(
+          `${access.name} ${principal.kind === 'anonymous' ? '' : `${principal.kind} ${principal.name}`}`,
+          principal,
+          access,
+        )
+      : verdictOf(principal, access)
+  }
+
+  /** A policy may look at the hour and at where somebody is. */
+  function hasNoPolicies(): boolean {
+    const policies = directory.policies()
+    return Array.isArray(policies) && policies.length === 0
+  }
+
+  const authorizer: Authorizer = {
+    decide(principal, access) {
+      const looking = directory.look()
+      return looking ? looking.then(() => decideNow(principal, access)) : decideNow(principal, access)
+    },
+  }
   return { ...authorizer, judge }
+}
+
+/** Whether the answer stays the same until accounts change: a token runs out, and a push depends on what repositories there are. */
+function isLasting(principal: Principal, { type, action }: Access): boolean {
+  return type === 'repository' && action === 'pull' && (principal.kind === 'anonymous' || principal.token === undefined)
 }

@@ -39,18 +39,18 @@ export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
     for (const forget of forgets) forget()
   }
 
-  /** Reads by `read` what is not remembered; keeps it only if nothing changed meanwhile. */
-  function remembering<T>(read: (key: string) => Promise<T>): (key: string) => Promise<T> {
+  /** Reads by `read` what is not remembered; keeps it only if nothing changed meanwhile. What is remembered comes at once. */
+  function remembering<T, Rest extends unknown[]>(read: (key: string, ...rest: Rest) => Promise<T>) {
     const known = new Map<string, T>()
     forgets = [...forgets, () => known.clear()]
-    return async (key) => {
-      if (known.has(key)) return known.get(key)!
+    async function readNow(key: string, ...rest: Rest): Promise<T> {
       const before = version
-      const value = await read(key)
+      const value = await read(key, ...rest)
       if (known.size >= maxRemembered) known.clear()
       if (before === version) known.set(key, value)
       return value
     }
+    return (key: string, ...rest: Rest): T | Promise<T> => (known.has(key) ? known.get(key)! : readNow(key, ...rest))
   }
 
   const account = remembering((name) => facts.find('account', { name }))
@@ -112,6 +112,7 @@ export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
 
   return {
     look,
+    remembering,
     account,
     visibility,
     isAnybodyThere: () => isAnybodyThere(''),

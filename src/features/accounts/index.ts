@@ -18,6 +18,7 @@ export function accounts(platform: Platform, { access, baseOf, siblings, counter
   /** Whether people sign in that have no account yet. */
   const knowsOthers = [auth, configuration.ldap, configuration.openid].some((one) => one !== undefined)
   let engine: Promise<Engine> | undefined
+  let loaded: Engine | undefined
   let pages: Promise<Pages> | undefined
   let isOpen = false
   let lookedAt = 0
@@ -33,7 +34,12 @@ export function accounts(platform: Platform, { access, baseOf, siblings, counter
         hasOutside,
         changed: async () => void (await lookWhetherOpen()),
       }),
-    ))
+    )).then((made) => (loaded = made))
+  }
+
+  /** Requests ask it at once: only the first have to wait for it. */
+  function ask<Answer>(question: (asked: Engine) => Answer | Promise<Answer>): Answer | Promise<Answer> {
+    return loaded ? question(loaded) : load().then(question)
   }
 
   async function lookWhetherOpen(): Promise<boolean> {
@@ -50,13 +56,13 @@ export function accounts(platform: Platform, { access, baseOf, siblings, counter
     wrap: (route) => tellingRefusals(route, (noted) => void load().then(({ noteRefusal }) => noteRefusal(noted))),
     authenticators: [
       {
-        authenticate: async (...asked) => (await load()).authenticator.authenticate(...asked),
+        authenticate: (...asked) => ask(({ authenticator }) => authenticator.authenticate(...asked)),
         standing: async (principal) => (await load()).authenticator.standing?.(principal),
         redeem: async (code) => (await (await load()).devices()).redeem(code),
       },
     ],
     authorizer: {
-      decide: async (principal, asked) => (await load()).authorizer.decide(principal, asked),
+      decide: (...asked) => ask(({ authorizer }) => authorizer.decide(...asked)),
       // Nobody is let in by what was so before: however long nobody came, the next one waits for the look.
       isOpen: () => (isOpen && performance.now() - lookedAt >= lookMs ? lookWhetherOpen() : isOpen),
     },

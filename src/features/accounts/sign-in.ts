@@ -55,7 +55,8 @@ export function createSignIn({ directory, facts, audit, log, clock, counters, ha
     async authenticate(headers, address) {
       const { authorization } = headers
       if (authorization === undefined) return undefined
-      await directory.look()
+      const looking = directory.look()
+      if (looking) await looking // each wait costs a request that is asked nothing more
       const secret = readToken(authorization)
       // Who pasted a token wrong is told so, and it is tried as a password nowhere.
       if (secret?.startsWith('holdfast_')) return byToken(secret, address, headers)

@@ -49,7 +49,8 @@ export function disk({ configuration, log }: Platform, { metrics }: Pick<Serving
 }
 
 /** Bytes of blobs on their way in; a mount brings none. */
-function isUpload({ method, path, query }: HttpRequest): boolean {
+function isUpload(request: HttpRequest): boolean {
+  const { method, path } = request
   if (method !== 'PATCH' && method !== 'PUT' && method !== 'POST') return false
-  return path.includes('/blobs/uploads') && !query.has('mount')
+  return path.includes('/blobs/uploads') && !request.query.has('mount') // a query is taken apart when it is asked for
 }

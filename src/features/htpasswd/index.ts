@@ -30,7 +30,8 @@ export function htpasswd(
     async authenticate(headers, address) {
       const basic = readBasic(headers.authorization)
       if (!basic) return undefined
-      const known = await users.current()
+      const looked = users.current()
+      const known = looked instanceof Promise ? await looked : looked
       const name = await remembered.ask(`${basic.name}:${basic.password}`, known, () =>
         verify(basic, known, address, headers),
       )

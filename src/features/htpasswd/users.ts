@@ -62,14 +62,13 @@ export function createUsers({ path, log, clock, hash }: UsersOptions) {
   return {
     load,
     /** The users as they are now, at most a second late; another object each time the file changed. */
-    async current(): Promise<ReadonlyMap<string, string>> {
+    current(): ReadonlyMap<string, string> | Promise<ReadonlyMap<string, string>> {
       if (clock.now().getTime() - lookedAt >= lookEveryMs) {
         looking ??= read()
           .catch((error: unknown) => log.error('htpasswd.unreadable', { path, error: String(error) }))
           .finally(() => (looking = undefined))
       }
-      if (looking) await looking
-      return file.users
+      return looking ? looking.then(() => file.users) : file.users
     },
   }
 }

@@ -1,5 +1,6 @@
 import { isEmptyBasic, readBasic } from '../../auth/basic.ts'
-import type { Gate, HttpRequest, Observer } from '../../http/types.ts'
+import { replyOf } from '../../http/server.ts'
+import type { Gate, HttpRequest, Route } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Counters } from '../../platform/counters.ts'
@@ -17,7 +18,10 @@ interface Deps {
  * Lets an address wait that came with too many wrong passwords, wherever it tried them. Some clients try each twice. Bearers of tokens go on,
  * also from there.
  */
-export function createFailedLogins({ limit, windowMs, counters, log }: Deps): { gate: Gate; observer: Observer } {
+export function createFailedLogins({ limit, windowMs, counters, log }: Deps): {
+  gate: Gate
+  wrap(route: Route): Route
+} {
   const nameOf = ({ principal: { address } }: HttpRequest) => sourceOf({ kind: 'anonymous', address })
   const windowOf = (request: HttpRequest) => ({ name: `failed ${nameOf(request)}`, limit, windowMs })
 
@@ -27,20 +31,32 @@ export function createFailedLogins({ limit, windowMs, counters, log }: Deps): { 
   }
 
   return {
-    async gate(request) {
-      if (!signsIn(request)) return
-      const [{ remaining, resetSeconds }] = (await counters.look([windowOf(request)])) as [Usage]
-      if (remaining > 0) return
-      throw new OciError('TOOMANYREQUESTS', {
-        message: `too many wrong passwords from this address: try again in ${Math.ceil(resetSeconds / 60)} minutes`,
-        headers: { 'Retry-After': String(resetSeconds) },
-      })
-    },
-    observer: {
-      answered({ request, status }) {
-        if (status === 401 && signsIn(request)) void count(request)
+    gate: (request) => (signsIn(request) ? expectFew(request) : undefined),
+    // Counted before the answer: whoever has it may try again at once.
+    wrap: (route) => ({
+      ...route,
+      // A token service answers refusals by itself.
+      ...(route.pattern.endsWith('/token') && {
+        async handle(request: HttpRequest) {
+          const answer = await route.handle(request)
+          if (answer.status === 401 && signsIn(request)) await count(request)
+          return answer
+        },
+      }),
+      async refuse(error, request) {
+        if (error.status === 401 && signsIn(request)) await count(request)
+        return (await route.refuse?.(error, request)) ?? replyOf(error)
       },
-    },
+    }),
+  }
+
+  async function expectFew(request: HttpRequest): Promise<void> {
+    const [{ remaining, resetSeconds }] = (await counters.look([windowOf(request)])) as [Usage]
+    if (remaining > 0) return
+    throw new OciError('TOOMANYREQUESTS', {
+      message: `too many wrong passwords from this address: try again in ${Math.ceil(resetSeconds / 60)} minutes`,
+      headers: { 'Retry-After': String(resetSeconds) },
+    })
   }
 }
 

@@ -14,9 +14,13 @@ export function rateLimits({ configuration, accounts, clock, log }: Platform, { 
   const logins = limit === undefined ? undefined : createFailedLogins({ limit, windowMs, counters, log })
   const names = new Set(pulls.organizations.map(({ name }) => name))
   const organizationsOf = createOrganizations({ facts: accounts, names, clock })
+  const wraps = [
+    ...(logins ? [logins.wrap] : []),
+    ...(isLimited ? [createPullLimits({ limits: pulls, counters, organizationsOf }).wrap] : []),
+  ]
   return {
     name: 'rate-limits',
-    ...(logins && { gates: [logins.gate], observers: [logins.observer] }),
-    ...(isLimited && { wrap: createPullLimits({ limits: pulls, counters, organizationsOf }).wrap }),
+    gates: logins ? [logins.gate] : [],
+    wrap: (route) => wraps.reduce((wrapped, wrap) => wrap(wrapped), route),
   }
 }
