@@ -223,6 +223,9 @@ describe('access', () => {
       }
     assert.equal(await readable.status('GET /any/absent/manifests/v1', readable.root), 404)
     assert.equal(await readable.status('GET /any/thing/manifests/none'), 404)
+    assert.equal(await readable.status('GET /any/new/manifests/v1'), 401)
+    await readable.push('any/new', readable.root)
+    assert.equal(await readable.status('GET /any/new/manifests/v1'), 200, 'as soon as it is there')
     const url = (name: string) => `${readable.url}/api/v1/repos/${name}/-/tags`
     assert.deepEqual([(await fetch(url('any/secret'))).status, (await fetch(url('any/absent'))).status], [401, 401])
   })

@@ -75,7 +75,10 @@ export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
   }
 
   const verdictOf = async (principal: Principal, access: Access) => (await judge(principal, access)).verdict
-  const remembered = directory.remembering((_key, ...asked: Parameters<typeof verdictOf>) => verdictOf(...asked))
+  const remembered = directory.remembering(
+    (_key, ...asked: Parameters<typeof verdictOf>) => verdictOf(...asked),
+    (verdict) => verdict === 'allowed', // what is hidden for it is not there may be there a moment later
+  )
 
   function decideNow(principal: Principal, access: Access): Verdict | Promise<Verdict> {
     return isLasting(principal, access) && hasNoPolicies()
