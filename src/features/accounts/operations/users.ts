@@ -167,7 +167,10 @@ export function expectPassword(plain: string, name: string): void {
 /** @throws Problem conflict: a name that is taken again must not come with what another one pushed */
 export async function expectEmpty({ facts }: Deps, namespace: string): Promise<void> {
   if (await facts.holds({ namespace }))
-    throw new Problem('conflict', `there are images in ${namespace}: delete them first, or disable the account`)
+    throw new Problem(
+      'conflict',
+      `there are images in ${namespace}, in the trash too until that and their grace end: delete them first, or disable the account`,
+    )
 }
 
 /** All that goes with an account. */
