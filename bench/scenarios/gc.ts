@@ -103,13 +103,20 @@ async function collectOurs(
   const product = await startProduct('holdfast', { folder, variables })
   try {
     for (let isReady = false; !isReady;) isReady = (await ask(product, { kind: 'gc' })).state === 'done' // the volume is known
-    age(path) // here, because it keeps this process from looking at the clock
-    const probe = isProbed ? await startProbe(product) : undefined
-    const cpu = await cpuOf(product, async () => {
-      for (const end = performance.now() + 180_000; !(await isCollected(product)); await setTimeout(3000))
-        if (performance.now() > end) throw new Error('it is not collected')
-    })
-    return { cpu, ...((await probe?.stop()) ?? { longestMs: 0, refused: 0 }) }
+    const total = { cpu: 0, longestMs: 0, refused: 0 }
+    // First the images go, then, an hour later, their blobs. Pulls are not looked at while we make everything older.
+    for (const kind of ['untagged', 'blobs'] as const) {
+      age(path)
+      const probe = isProbed ? await startProbe(product) : undefined
+      total.cpu += await cpuOf(product, async () => {
+        for (const end = performance.now() + 120_000; !(await isCollected(product, kind)); await setTimeout(3000))
+          if (performance.now() > end) throw new Error(`${kind} are not collected`)
+      })
+      const { longestMs, refused } = (await probe?.stop()) ?? { longestMs: 0, refused: 0 }
+      total.longestMs = Math.max(total.longestMs, longestMs)
+      total.refused += refused
+    }
+    return total
   } finally {
     await product.stop()
     await rm(folder, { recursive: true })
@@ -147,10 +154,10 @@ async function collectBeside(filled: string, more: number): Promise<number> {
   }
 }
 
-async function isCollected(product: Product): Promise<boolean> {
+async function isCollected(product: Product, kind: 'untagged' | 'blobs'): Promise<boolean> {
   const { state } = await ask(product, { kind: 'gc' })
   const { doomed, garbage, untagged } = await ask(product, { kind: 'gc', dryRun: true })
-  return state === 'done' && doomed.count + garbage.count + untagged === 0
+  return state === 'done' && (kind === 'untagged' ? untagged : doomed.count + garbage.count) === 0
 }
 
 async function copyOf(filled: string): Promise<string> {
