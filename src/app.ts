@@ -330,10 +330,10 @@ function createAccess(features: Feature[]): AccessControl | undefined {
   return authorizer && challenger && createAccessControl({ authenticators, authorizer, challenger })
 }
 
-/** The access log tells of pulls. */
+/** The access log tells of pulls, and whoever found something of alerts. */
 function logEvents(events: RegistryEvent[], log: Log): void {
   for (const { type, at: _at, actor, ...fields } of events)
-    if (!type.endsWith('.pulled'))
+    if (!type.endsWith('.pulled') && type !== 'alert')
       log.info(type, { ...fields, ...(actor.address ? { address: actor.address } : { actor: actor.name }) })
 }
 

@@ -145,22 +145,22 @@ export async function openStorageAlone(configuration: Configuration, clock: { no
 
 /** Loads only the database that is used. */
 async function openDatabase(
-  { databaseUrl: url, storage, immutability }: Configuration,
+  { databaseUrl: url, storage, immutability, quotas: limits }: Configuration,
   { anew, writer, ...options }: Omit<StoreOptions, 'configuration'>,
 ): Promise<SqlStore & { run?: Run }> {
   if (url === undefined) {
     const folder = join(storage.root, 'holdfast')
     if (writer) {
       const { createSqliteReader } = await import('./metadata/sqlite/reader.ts')
-      return createSqliteReader({ folder, clock: options.clock, immutability, ...writer })
+      return createSqliteReader({ folder, clock: options.clock, immutability, limits, ...writer })
     }
     const { createSqliteStore } = await import('./metadata/sqlite/store.ts')
-    return createSqliteStore({ folder, anew: anew === true, immutability, ...options })
+    return createSqliteStore({ folder, anew: anew === true, immutability, limits, ...options })
   }
   if (anew)
     throw new Error(
       'holdfast.database.url: a database in PostgreSQL is made anew by naming an empty one; the next start reads the volume into it',
     )
   const { createPostgresStore } = await import('./metadata/postgres/store.ts')
-  return createPostgresStore({ url, immutability, ...options })
+  return createPostgresStore({ url, immutability, limits, ...options })
 }

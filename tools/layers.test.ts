@@ -51,6 +51,7 @@ const allowed: Record<string, string[]> = {
     'src/metadata/quota-facts.ts',
     'src/metadata/size-facts.ts',
     'src/volume/document.ts',
+    'src/volume/mend.ts',
     'src/collection/',
     'src/platform/',
     'src/config/',

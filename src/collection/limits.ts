@@ -34,7 +34,7 @@ export function limitsAt(
   const least = isServing ? pushMs : 0
   return {
     doubted: now - Math.max(graceMs, least),
-    ended: now - Math.max(0, least - graceMs),
+    ended: now, // a client may have been told of it while the trash still held it
     uploads: isServing ? now - day : undefined,
     pulled: now - collection.keepPulledMs,
     trashed: now - trash.keepMs,

@@ -13,7 +13,7 @@ Ends with 0 when nothing is wrong, 1 when something is and stays so, 2 when it c
 
   CONFIG        a registry:2 configuration file (config.yml)
   --data DIR    where images are kept (default ./data)
-  --repair      do it
+  --repair      do it; bytes that are gone or damaged are taken from a backup (holdfast.scrub.repairfrom) first
   --json        one JSON object for each line
 `
 
@@ -64,7 +64,11 @@ async function check(
   try {
     if (isShared && !(await store.jobs.claim(followersDuty, node, leaseSeconds)))
       throw new Error('another Holdfast is using the database; stop it, or wait half a minute if it was killed')
-    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, onFinding, onAside })
+    const repairFrom =
+      configuration.scrub.repairFrom === undefined
+        ? undefined
+        : (await import('../backup/repair-source.ts')).createRepairSource({ configuration, clock })
+    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, repairFrom, onFinding, onAside })
   } finally {
     if (isShared) await store.jobs.release(followersDuty, node, 0)
     await store.close()

@@ -29,7 +29,7 @@ export async function run(args: string[]): Promise<void> {
 
 async function list({ registry, form }: Given): Promise<void> {
   const { items } = await ask<{ items: Record<string, unknown>[] }>(registry(), 'GET', '/quotas')
-  printList(form, items, ['scope', 'used', 'limit', 'soft'])
+  printList(form, items, ['scope', 'used', 'limit', 'soft', 'isConfigured'])
 }
 
 async function show({ registry, names, form }: Given): Promise<void> {

@@ -5,7 +5,7 @@ import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
 const usage = `Usage: holdfast repo VERB
 
-  ls                          list the repositories you may pull
+  ls                          list the repositories you may pull, and what each holds
   show REPO[:TAG|@DIGEST]     show one with its size, or an image with its sizes
   visibility REPO WHO         who sees it: public, private or default
   access REPO                 who may do what there, by grants
@@ -32,7 +32,8 @@ export async function run(args: string[]): Promise<void> {
 }
 
 async function list({ registry, form }: Given): Promise<void> {
-  printList(form, await askAll(registry(), '/repos'), ['name', 'visibility'])
+  const query = form === 'name' ? {} : { sizes: 'true' }
+  printList(form, await askAll(registry(), '/repos', query), ['name', 'visibility', 'sizeStored'])
 }
 
 async function show({ registry, names, form }: Given): Promise<void> {

@@ -1,5 +1,6 @@
 import type { LogLevel } from '../platform/log.ts'
 import type { ImmutabilityRule } from '../rules/immutability.ts'
+import type { QuotaRule } from '../rules/quotas.ts'
 import type { RetentionRule } from '../rules/retention.ts'
 
 /**
@@ -59,6 +60,8 @@ export interface Configuration {
   trash: { keepMs: number }
   /** Tags that do not change; more rules are kept in the database. */
   immutability: ImmutabilityRule[]
+  /** What organizations and repositories may store; more limits are kept in the database. */
+  quotas: QuotaRule[]
   /** What goes after a while; `labels`: also by what an image says of itself. */
   retention: { intervalMs: number; labels: boolean; rules: RetentionRule[] }
   ldap: LdapConfiguration | undefined
@@ -69,6 +72,8 @@ export interface Configuration {
     includeReferences: boolean
     /** The content type registry:2 (v1) or registry:3 (v2) sends. */
     version: 'v1' | 'v2'
+    /** Whether they are told of what an operator must know, too. */
+    alerts: boolean
     endpoints: NotificationEndpoint[]
   }
   /** Whether a process of root goes on as the owner of the volume, as the image does. */
@@ -381,12 +386,13 @@ export function defaultConfiguration(): Configuration {
     scrub: { repairFrom: undefined, endpoint: undefined, region: 'us-east-1' },
     trash: { keepMs: 7 * 24 * hour },
     immutability: [],
+    quotas: [],
     retention: { intervalMs: 24 * hour, labels: true, rules: [] },
     ldap: undefined,
     openid: undefined,
     clientCertificates: [],
     health: { storage: { enabled: false, intervalMs: 10_000, threshold: 1 }, files: [], http: [], tcp: [] },
-    notifications: { includeReferences: false, version: 'v2', endpoints: [] },
+    notifications: { includeReferences: false, version: 'v2', alerts: false, endpoints: [] },
     runAsOwner: false,
     processes: 'auto',
     lists: { catalogMax: 1000, tagsMax: 10_000 },

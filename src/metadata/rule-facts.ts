@@ -30,6 +30,8 @@ export interface ImageFact {
   subject: Digest | undefined
   size: number
   pushedAt: number
+  /** Empty: it has none; undefined: nobody has looked yet. */
+  platform: string | undefined
   /** Undefined: never. */
   pulledAt: number | undefined
 }

@@ -26,6 +26,32 @@ export interface SizeFacts {
   repositories(within: string | undefined): Promise<string[]>
   /** Looks at each link of the repository. */
   repository(name: string): Promise<RepositorySizes>
+  /** What the repository holds, and no more than that: for lists of many. */
+  stored(repository: string): Promise<number>
   /** All blobs there are, and all manifests, each once. */
   all(): Promise<{ blobs: number; manifests: number }>
+  /** What blobs of a repository take unpacked: bytes, `unreadable` or `tooLarge`, where they were measured. */
+  unpacked(repository: string, digests: Digest[]): Promise<Map<Digest, number>>
+  /** Images whose layers were not looked into yet. */
+  unmeasured: {
+    /** The next one after this id: of those somebody asked for, or of all that were pushed before a moment. */
+    next(which: 'asked' | { pushedBefore: number; after: number }): Promise<Unmeasured | undefined>
+    /** Has an image measured soon. */
+    ask(repository: string, digest: Digest): Promise<void>
+    note(digest: Digest, unpacked: number): Promise<void>
+    /** The image needs no more looking into; undefined: it shall be looked at again when there is time. */
+    end(id: number, found: { platform: string } | undefined): Promise<void>
+  }
 }
+
+/** A manifest whose layers were not looked into yet. */
+export interface Unmeasured {
+  id: number
+  repository: string
+  digest: Digest
+  content: Buffer
+}
+
+/** What is noted instead of bytes: it is not what its first bytes say, or more than anybody could use. */
+export const unreadable = -1
+export const tooLarge = -2

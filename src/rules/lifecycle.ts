@@ -111,15 +111,21 @@ function oneOf<const W extends string>(words: readonly W[], value: unknown, at: 
  * Which images a policy expires, each with its one rule, as Amazon evaluates it: by priority; what a rule selects no later rule
  * expires, though it still counts there; what an index holds stays.
  */
-export function evaluateLifecycle(
+export function* evaluateLifecycle(
   rules: LifecycleRule[],
   images: ImageState[],
   now: number,
-): Map<string, LifecycleRule> {
+): Generator<undefined, Map<string, LifecycleRule>> {
   const selectedBefore = new Set<string>()
   const expired = new Map<string, LifecycleRule>()
   for (const rule of rules) {
-    const selected = images.filter((image) => selects(rule, image)).toSorted(newestFirst)
+    const selected = []
+    for (const image of images) {
+      if (selects(rule, image)) selected.push(image)
+      yield
+    }
+    selected.sort(newestFirst)
+    yield
     for (const image of marked(rule, selected, now))
       if (!selectedBefore.has(image.digest) && !image.isAttached) expired.set(image.digest, rule)
     for (const { digest } of selected) selectedBefore.add(digest)

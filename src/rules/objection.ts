@@ -11,10 +11,10 @@ export function objectionTo(
   if (isUntagged && rule.by === 'version') return 'untagged images have no version: expected by: push'
   const { newest, beyondNewest, pushedWithin, olderThan, pulledWithin, notPulledFor } = rule
   const conditions = [newest, beyondNewest, pushedWithin, olderThan, pulledWithin, notPulledFor]
-  const says = hasTags || isUntagged || conditions.some((one) => one !== undefined)
+  const says = hasTags || isUntagged || rule.platforms !== undefined || conditions.some((one) => one !== undefined)
   if (rule.action === 'expire' && !says) return 'everything would go: expected tags, untagged, or a condition'
   try {
-    compilePatterns([...(rule.tags ?? []), ...rule.exclude])
+    compilePatterns([...(rule.tags ?? []), ...rule.exclude, ...(rule.platforms ?? [])])
     return undefined
   } catch (error) {
     return (error as Error).message

@@ -5,7 +5,18 @@ import type { RetentionPolicy, RetentionRule } from './retention.ts'
 import { parseSpan } from './span.ts'
 
 const fields = [
-  ...(['name', 'action', 'priority', 'repositories', 'tags', 'exclude', 'untagged', 'by', 'newest'] as const),
+  ...([
+    'name',
+    'action',
+    'priority',
+    'repositories',
+    'tags',
+    'exclude',
+    'platforms',
+    'untagged',
+    'by',
+    'newest',
+  ] as const),
   ...(['beyondNewest', 'pushedWithin', 'olderThan', 'pulledWithin', 'notPulledFor'] as const),
 ] as const
 
@@ -20,8 +31,6 @@ export function parseRetention(document: unknown, scope: string): RetentionPolic
 function readRule(value: unknown, index: number, scope: string): RetentionRule {
   const at = `/rules/${index}`
   const given = asObject(value, at)
-  if ('platform' in given || 'platforms' in given)
-    throw new Error(`${at}: the platform of an image is in its config, which rules do not read: use tags`)
   const rule = expectFields(given, at, fields)
   const count = (field: 'newest' | 'beyondNewest') =>
     rule[field] === undefined ? undefined : asWhole(rule[field], `${at}/${field}`)
@@ -42,6 +51,7 @@ function readRule(value: unknown, index: number, scope: string): RetentionRule {
     priority: rule.priority === undefined ? 1_000_000 : asWhole(rule.priority, `${at}/priority`),
     tags: isUntagged ? undefined : rule.tags === undefined ? ['*'] : asTexts(rule.tags, `${at}/tags`),
     exclude: rule.exclude === undefined ? [] : asTexts(rule.exclude, `${at}/exclude`),
+    platforms: rule.platforms === undefined ? undefined : asTexts(rule.platforms, `${at}/platforms`),
     by: rule.by ?? 'push',
     ...{ newest: count('newest'), beyondNewest: count('beyondNewest') },
     ...{ pushedWithin: span('pushedWithin'), olderThan: span('olderThan') },

@@ -16,6 +16,7 @@ const imageOf = ([digest, tags, pushed, pulled]: Given): ImageState => ({
   tags: tags.map((name) => ({ name, movedAt: now - pushed * day })),
   pushedAt: now - pushed * day,
   pulledAt: pulled === undefined ? undefined : now - pulled * day,
+  platform: '',
   isAttached: false,
 })
 
@@ -73,6 +74,29 @@ describe('retention', () => {
     assert.ok(!expired(document, releases, { keepPulledMs: 30 * day }).includes('pr-1'))
   })
 
+  it('goes by platforms, never of an index, and keeps what is not known yet', () => {
+    const of = (name: string, pushed: number, platform: string | undefined): ImageState => ({
+      ...imageOf([name, [name], pushed]),
+      platform,
+    })
+    const images = [
+      of('amd', 9, 'linux/amd64'),
+      of('arm', 8, 'linux/arm64/v8'),
+      of('arm-2', 7, 'linux/arm64/v8'),
+      of('index', 6, ''),
+      of('new', 1, undefined),
+    ]
+    const gone = (...given: object[]) =>
+      plan(images, [parseRetention(rules(...given), '*')], {
+        ...{ repository: 'acme/a', now, keepPulledMs: 0, kept: new Map() },
+      }).flatMap(({ verdict, tag }) => (verdict === 'expire' ? tag : []))
+    const all = { action: 'expire', tags: ['*'] }
+    assert.deepEqual(gone({ action: 'expire', platforms: ['linux/arm64*'] }), ['arm', 'arm-2'])
+    assert.deepEqual(gone({ action: 'expire', platforms: ['linux/arm64*'], beyondNewest: 1 }), ['arm'])
+    assert.deepEqual(gone(all, { action: 'keep', platforms: ['linux/*'] }), ['index'])
+    assert.deepEqual(gone(all, { action: 'keep', platforms: ['/^linux.arm64/'], newest: 1 }), ['amd', 'arm', 'index'])
+  })
+
   for (const [document, message] of [
     [{}, /\/rules: expected a list/],
     [rules({ action: 'drop' }), /\/rules\/0\/action: expected keep or expire/],
@@ -80,7 +104,8 @@ describe('retention', () => {
     [rules({ action: 'expire', olderThan: '2 weeks' }), /olderThan: expected a span/],
     [rules({ action: 'expire', tags: ['/(/'] }), /no regular expression/],
     [rules({ action: 'expire', untagged: true, tags: ['a'] }), /one of tags and untagged/],
-    [rules({ action: 'keep', platform: 'linux/amd64' }), /platform/],
+    [rules({ action: 'keep', platform: 'linux/amd64' }), /platform: is not known/],
+    [rules({ action: 'keep', platforms: ['/(/'] }), /no regular expression/],
     [rules({ action: 'keep', newst: 1 }), /newst: is not known/],
   ] as const)
     it(`refuses ${JSON.stringify(document)}`, () => {

@@ -13,6 +13,8 @@ export interface RetentionRule {
   /** Patterns of tags; undefined: images without a tag. */
   tags: string[] | undefined
   exclude: string[]
+  /** Patterns of platforms, of which the image has one; undefined: any, also images without one, and indexes. */
+  platforms: string[] | undefined
   /** By what `newest` and `beyondNewest` count; by version only tags that are versions. */
   by: 'push' | 'version'
   newest: number | undefined
@@ -37,6 +39,8 @@ export interface ImageState {
   tags: { name: string; movedAt: number }[]
   pushedAt: number
   pulledAt: number | undefined
+  /** linux/arm64/v8; empty where it has none, as an index or a signature; undefined: nobody has looked yet. */
+  platform: string | undefined
   /** An index or a subject holds it: it goes with that. */
   isAttached: boolean
 }
@@ -86,25 +90,41 @@ export function policiesFor(policies: readonly RetentionPolicy[], repository: st
  * What the policies make of a repository's images. Keeping wins, whatever the order of the rules; what no rule is about stays. Images
  * that an index or a subject holds are no matter of their own.
  */
-export function plan(images: ImageState[], policies: readonly RetentionPolicy[], situation: Situation): Verdict[] {
+export function plan(...given: Parameters<typeof planning>): Verdict[] {
+  const steps = planning(...given)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/** The same in small steps, between which others may work: a repository can have very many tags. */
+export function* planning(
+  images: ImageState[],
+  policies: readonly RetentionPolicy[],
+  situation: Situation,
+): Generator<undefined, Verdict[]> {
   const { now, repository } = situation
-  const candidates = images.flatMap(candidatesOf)
+  const candidates: Candidate[] = []
+  for (const image of images) {
+    candidates.push(...candidatesOf(image))
+    yield
+  }
   const mine = policiesFor(policies, repository)
   const rules = mine.flatMap((policy) => policy.rules).toSorted(byPriority)
-  const [keeping, expiring] = (['keep', 'expire'] as const).map((action) => {
-    const found = new Map<Candidate, Finding>()
-    for (const rule of rules.filter((one) => one.action === action))
-      for (const [candidate, why] of apply(rule, candidates, now))
-        if (!found.has(candidate)) found.set(candidate, { rule, why })
-    return found
-  }) as [Map<Candidate, Finding>, Map<Candidate, Finding>]
-  const whole = wholeImages(
+  const [keeping, expiring] = [new Map<Candidate, Finding>(), new Map<Candidate, Finding>()]
+  for (const rule of rules) {
+    const found = rule.action === 'keep' ? keeping : expiring
+    for (const [candidate, why] of yield* apply(rule, candidates, now))
+      if (!found.has(candidate)) found.set(candidate, { rule, why })
+  }
+  const whole = yield* wholeImages(
     mine,
     images.filter((image) => image.tags.length > 0 || !image.isAttached),
     now,
   )
 
-  const verdicts = candidates.map((candidate): Verdict => {
+  const judge = (candidate: Candidate): Verdict => {
     const { image, tag } = candidate
     const item = { tag, digest: image.digest }
     const keep = keeping.get(candidate)
@@ -117,7 +137,12 @@ export function plan(images: ImageState[], policies: readonly RetentionPolicy[],
     if (reason !== undefined) return { ...item, verdict: 'keep', rule: undefined, why: reason }
     if (isPulled(image, situation)) return { ...item, verdict: 'keep', rule: undefined, why: 'it was pulled lately' }
     return { ...item, verdict: 'expire', rule, why: expire?.why ?? lifecycle!.why }
-  })
+  }
+  const verdicts: Verdict[] = []
+  for (const candidate of candidates) {
+    verdicts.push(judge(candidate))
+    yield
+  }
   return keepWhole(verdicts, candidates, { expiring, whole })
 }
 
@@ -135,15 +160,36 @@ function candidatesOf(image: ImageState): Candidate[] {
 }
 
 /** The candidates the rule is about and for which its conditions hold, with the conditions in words. */
-function apply(rule: RetentionRule, candidates: Candidate[], now: number): [Candidate, string][] {
+function* apply(
+  rule: RetentionRule,
+  candidates: Candidate[],
+  now: number,
+): Generator<undefined, [Candidate, string][]> {
   const fits = rule.tags && compilePatterns(rule.tags)
   const isExcluded = compilePatterns(rule.exclude)
-  const selected = candidates
-    .filter(({ tag }) => (fits ? tag !== undefined && fits(tag) && !isExcluded(tag) : tag === undefined))
-    .filter(({ version }) => rule.by === 'push' || version !== undefined)
-    .toSorted(rule.by === 'push' ? latestFirst : highestFirst)
+  const isFor = rule.platforms && compilePatterns(rule.platforms)
+  const selected = []
+  for (const candidate of candidates) {
+    const { tag, version } = candidate
+    if (fits ? tag !== undefined && fits(tag) && !isExcluded(tag) : tag === undefined)
+      if (rule.by === 'push' || version !== undefined) selected.push(candidate)
+    yield
+  }
+  selected.sort(rule.by === 'push' ? latestFirst : highestFirst)
+  yield
   const why = conditionsOf(rule)
-  return selected.filter((candidate, rank) => holds(rule, candidate, rank, now)).map((candidate) => [candidate, why])
+  const known = selected.filter(({ image: { platform } }) => !isFor || (platform && isFor(platform)))
+  const found = known.filter((candidate, rank) => holds(rule, candidate, rank, now))
+  // What it is for may turn out to be what is kept, whatever is counted.
+  const unknown = isFor && rule.action === 'keep' ? selected.filter(({ image }) => image.platform === undefined) : []
+  const kept = unknown.filter((candidate) => holds({ ...rule, beyondNewest: undefined }, candidate, 0, now))
+  return [
+    ...found.map((candidate): [Candidate, string] => [candidate, why]),
+    ...kept.map((candidate): [Candidate, string] => [
+      candidate,
+      `${why}, if it is for that platform: that is not known yet`,
+    ]),
+  ]
 }
 
 const latestFirst = (a: Candidate, b: Candidate) => b.pushedAt - a.pushedAt || compareNames(a, b)
@@ -163,9 +209,10 @@ function holds(rule: RetentionRule, { image, pushedAt }: Candidate, rank: number
 
 /** The conditions of a rule in words. */
 function conditionsOf(rule: RetentionRule): string {
-  const { newest, beyondNewest, pushedWithin, olderThan, pulledWithin, notPulledFor, by } = rule
+  const { newest, beyondNewest, pushedWithin, olderThan, pulledWithin, notPulledFor, by, platforms } = rule
   const order = by === 'push' ? '' : ' by version'
   const words = [
+    platforms !== undefined && `for ${platforms.join(', ')}`,
     newest !== undefined && `among the newest ${newest}${order}`,
     beyondNewest !== undefined && `beyond the newest ${beyondNewest}${order}`,
     pushedWithin !== undefined && `pushed within ${spanText(pushedWithin)}`,
@@ -188,10 +235,14 @@ function spanText(ms: number): string {
 }
 
 /** What Amazon's policies expire: images as a whole. */
-function wholeImages(policies: RetentionPolicy[], images: ImageState[], now: number) {
+function* wholeImages(
+  policies: RetentionPolicy[],
+  images: ImageState[],
+  now: number,
+): Generator<undefined, Map<string, { name: string; why: string }>> {
   const found = new Map<string, { name: string; why: string }>()
   for (const { lifecycle, scope } of policies)
-    for (const [digest, rule] of evaluateLifecycle(lifecycle, images, now)) {
+    for (const [digest, rule] of yield* evaluateLifecycle(lifecycle, images, now)) {
       const { priority, description, countType, countNumber } = rule
       const name = `lifecycle rule ${priority} of ${scope}`
       const why = `${countType} ${countNumber}${description && `: ${description}`}`

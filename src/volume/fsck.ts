@@ -9,6 +9,7 @@ import { createDamageCheck, type Report } from './damage.ts'
 import { createFollower, cursorName } from './follow.ts'
 import { blobsPath, currentLink, layerLink, repositoriesPath, revisionLink } from './layout.ts'
 import { lostBlobs } from './lost-blobs.ts'
+import { createMend } from './mend.ts'
 import { createReconciliation, type Mode } from './reconcile.ts'
 import { assess, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
@@ -28,6 +29,8 @@ interface Deps {
   log: Log
   bootedAt: Date
   repair: boolean
+  /** Bytes of blobs, from a backup. */
+  repairFrom?: Parameters<typeof createMend>[0]['repairFrom']
   onFinding(finding: Finding): void
   /** Told of each file that was moved aside as damaged at some time; nothing serves it. */
   onAside?(file: { path: string; size: number }): void
@@ -37,7 +40,7 @@ interface Deps {
  * Checks a volume nobody serves: every link, all it leads to, and whether the database says the same. With `repair` mends what
  * can be mended; else nothing is written.
  */
-export async function fsck({ storage, store, log, bootedAt, repair, onFinding, onAside }: Deps): Promise<void> {
+export async function fsck({ storage, store, log, repair, repairFrom, onFinding, ...deps }: Deps): Promise<void> {
   const facts = store.volume
   const writer = createTreeWriter(storage)
   const breathe = async () => {}
@@ -63,6 +66,8 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding, o
     await report('repositories', 'images of the first, Python registry: not served')
   const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
   await checkBlobFiles({ storage, metadata: store, report, resize: facts.resizeBlob }) // first: links to what is moved aside lead nowhere
+  // Links to what has its bytes again lead there.
+  if (repair) await mendLost({ storage, store, log, repairFrom, report })
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
   for (const name of isOfThePast ? [] : [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
@@ -71,19 +76,19 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding, o
   }
   for await (const { digest, since } of lostBlobs(storage, store, breathe))
     await report(digest, 'a blob of the database whose bytes are gone', {
-      how: 'take it out of the database',
+      how: howToDrop({ repair, repairFrom }),
       run: async () => void (await facts.dropBlob(digest, since)),
     })
   for (const name of await storage.list(quarantineFolder)) {
     const path = `${quarantineFolder}/${name}`
-    onAside?.({ path, size: (await storage.stat(path))?.size ?? 0 })
+    deps.onAside?.({ path, size: (await storage.stat(path))?.size ?? 0 })
   }
   // While the tree may lack something the next start shall not take that for deleted.
   if (repair && !isOfThePast)
     await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))
 
   async function stateOf(): Promise<State & { mode: Mode; isGone: boolean }> {
-    const state = await assess({ metadata: store, facts, bootedAt })
+    const state = await assess({ metadata: store, facts, bootedAt: deps.bootedAt })
     const gone = await whatIsGone(storage, facts)
     if (!gone || (gone === 'tree' && isOfThePast)) return { ...state, mode: state.mode ?? 'both', isGone: false }
     if (gone === 'blobs' && repair)
@@ -138,4 +143,25 @@ export async function fsck({ storage, store, log, bootedAt, repair, onFinding, o
     if (repair) await mend?.run()
     onFinding({ path, problem, mend: mend?.how, mended: repair && mend !== undefined })
   }
+}
+
+/** What is done about a blob without bytes: those that a backup had have them again by then. */
+function howToDrop({ repair, repairFrom }: Pick<Deps, 'repair' | 'repairFrom'>): string {
+  const first = repair || !repairFrom ? '' : 'take its bytes from the backup, or if it has none '
+  return `${first}take it out of the database`
+}
+
+/** Gives blobs their bytes back that a backup has. */
+async function mendLost({
+  storage,
+  store,
+  log,
+  repairFrom,
+  report,
+}: Pick<Deps, 'storage' | 'store' | 'log' | 'repairFrom'> & { report: Report }): Promise<void> {
+  if (!repairFrom) return
+  const mend = createMend({ storage, repairFrom, log })
+  const how = { how: 'take them from the backup', run: async () => {} }
+  for await (const { digest } of lostBlobs(storage, store, async () => {}))
+    if (await mend(digest)) await report(digest, 'a blob of the database whose bytes were gone, or damaged', how)
 }

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test'
 import type { Configuration } from '../../src/config/configuration.ts'
 import { openPlace } from '../../src/backup/place.ts'
 import { createPostgresStore } from '../../src/metadata/postgres/store.ts'
-import { useApp } from '../support/app.ts'
+import { eventually, useApp } from '../support/app.ts'
 import { configurationFor } from '../support/configuration.ts'
 import { startPostgres, withoutPostgres } from '../support/postgres.ts'
 import { need } from '../support/programs.ts'
@@ -40,6 +40,7 @@ async function move(from: Change, to: Change, place: Awaited<ReturnType<typeof p
   await expectWhole(`http://127.0.0.1:${restored.port}`, images)
   assert.equal((await fetch(`http://127.0.0.1:${restored.port}/v2/team/app/manifests/v1`)).status, 200)
   await pushText(`http://127.0.0.1:${restored.port}`, 'team/app', 'v2', 'three')
+  if (configuration.databaseUrl) await eventually(() => restored.logged().includes('volume.reconciled'))
   await restored.close()
   return { folder, configuration, images }
 }

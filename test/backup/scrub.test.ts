@@ -61,6 +61,13 @@ describe('a scrub that is asked for', () => {
     const metrics = await (await fetch(`http://127.0.0.1:${debugPort}/metrics`)).text()
     assert.match(metrics, /holdfast_scrub_blobs_total\{outcome="repaired"\} 2/)
     assert.equal((await scrub()).repaired, 0)
+    const alerts = (await registry.metadata.events.after(0, 1000)).filter((event) => event.type === 'alert')
+    assert.deepEqual(
+      alerts.map(({ what, detail }) => [what, detail]).toSorted(),
+      [one, two]
+        .map((digest) => ['blob.repaired', { digest, size: 3, repositories: ['acme/app'] }])
+        .toSorted(([, a], [, b]) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    )
   })
 
   it('serves nothing that it cannot mend, until it is pushed again', async () => {

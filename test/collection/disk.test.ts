@@ -64,6 +64,12 @@ it(
       await rm(join(disk.path, 'filler'))
       assert.equal((await push('later', 2)).status, 201)
       assert.match(server.output(), /storage\.recovered/)
+      const told = () =>
+        ask(path, `select body from event where body like '%"alert"%' order by sequence`).map(
+          ({ body }) => (JSON.parse(String(body)) as { what: string }).what,
+        )
+      while (!told().includes('storage.recovered')) await setTimeout(100)
+      assert.deepEqual(new Set(told()), new Set(['storage.low', 'trash.shrunk', 'storage.recovered']))
     } finally {
       client.close()
       await server.stop('SIGKILL')

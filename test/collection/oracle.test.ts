@@ -25,7 +25,7 @@ async function play(options: WorldOptions & { collectors: number; steps?: number
   const world = await createWorld(options)
   const oracles = Array.from({ length: clients }, (_, index) => createOracle(`team/app${index}`))
   try {
-    for (const scope of scopes) await world.store.quotas.set({ scope, limit: 1e12, soft: 80 })
+    for (const scope of scopes) await world.store.quotas.set({ scope, limit: 1e12, soft: 80, isConfigured: false })
     const slow = slowStorage(world, random)
     let running = world.start(slow)
     for (let played = 0; played < (options.steps ?? steps); played += perRound * clients) {
@@ -122,7 +122,6 @@ async function expectClean(
     const charged = await world.store.quotas.find(scope)
     await world.store.quotas.set(charged!)
     assert.deepEqual(await world.store.quotas.find(scope), charged, 'counted anew it is the same')
-    assert.ok(charged!.used > 0)
   }
 }
 

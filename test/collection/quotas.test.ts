@@ -5,7 +5,7 @@ import { call, codesOf, digestOf, types } from '../support/client.ts'
 
 const time = { ms: Date.now() }
 const day = 86_400_000
-const { must, api, root, port } = await useAccounts(
+const { must, api, root, port, metadata } = await useAccounts(
   (configuration) => {
     configuration.access = 'open'
   },
@@ -40,6 +40,14 @@ describe('a quota', () => {
     assert.equal(await used(), first, 'the same blobs and manifest in the organization')
     assert.equal((await push('acme/other', 'v2', 'b'.repeat(1000))).status, 201)
     assert.ok((await used()) > first + 1000)
+    assert.equal((await push('acme/other', 'v2', 'b'.repeat(1000))).status, 201)
+    const alerts = (await metadata.events.after(0, 1000)).filter((event) => event.type === 'alert')
+    const { limit, soft } = { limit: 5000, soft: 50 }
+    assert.deepEqual(
+      alerts.map(({ what, detail }) => [what, detail]),
+      [['quota.near', { scope: 'acme', limit, soft, used: await used() }]],
+      'once, where it is crossed',
+    )
   })
 
   it('refuses what does not fit in one sentence, also of two at once, and lets the rest go on', async () => {

@@ -79,6 +79,24 @@ describe('the grace of a blob', () => {
     assert.equal((await world.store.blobs.repositoriesOf(digestOf(Buffer.from('first of two')))).length, 0)
   })
 
+  it('also of none is an hour from when the last manifest in the trash ended: somebody may have asked before', async () => {
+    const hasty = await createWorld({ graceMs: 0, trashMs: 3 * hour })
+    try {
+      const process = hasty.start()
+      await push(process, 'a', 'asked for')
+      const digest = await pushManifest(process, 'a', 'asked for')
+      hasty.pass(2 * hour)
+      await process.registry.manifests.remove('a', { digest }, actor)
+      hasty.pass(3 * hour - 1000)
+      assert.ok(await isWhole(process, 'a', 'asked for'))
+      hasty.pass(2000)
+      for (let i = 0; i < 3; i++, hasty.pass(11_000)) await process.collector.run()
+      await pushManifest(process, 'a', 'asked for')
+    } finally {
+      await hasty.dispose()
+    }
+  })
+
   it('does not matter where nobody serves', async () => {
     await push(normal, 'grace/none', 'unserved')
     const alone = await createWorld({ graceMs: 0, trashMs: 0 })

@@ -5,7 +5,7 @@ import { buildClientCertificates } from './client-certificates.ts'
 import { buildEncryption, buildSecretKeys } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
-import { buildImmutability, buildRetention } from './rules.ts'
+import { buildImmutability, buildQuotas, buildRetention } from './rules.ts'
 import { buildAuth, buildLdap, buildOutgoing, buildRateLimits, buildTokens, buildWorkloadIdentity } from './sign-in.ts'
 import { buildOpenId } from './openid.ts'
 import type { Problems } from '../problems.ts'
@@ -70,6 +70,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     },
     trash: { keepMs: holdfast.trash.keep },
     immutability: buildImmutability(build),
+    quotas: buildQuotas(build),
     retention: buildRetention(build),
     ldap: buildLdap(build),
     openid: buildOpenId(build),
@@ -78,6 +79,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
     notifications: {
       includeReferences: values.notifications.events.includereferences,
       version: holdfast.notifications.version,
+      alerts: holdfast.notifications.alerts,
       endpoints: buildEndpoints(build),
     },
     runAsOwner: holdfast.runasowner,

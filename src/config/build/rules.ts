@@ -1,4 +1,5 @@
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import type { QuotaRule } from '../../rules/quotas.ts'
 import type { RetentionRule } from '../../rules/retention.ts'
 import type { Configuration } from '../configuration.ts'
 import { objectionTo } from '../../rules/objection.ts'
@@ -27,6 +28,21 @@ export function buildImmutability({ reading, error }: Build): ImmutabilityRule[]
   )
 }
 
+/** `holdfast.quotas` */
+export function buildQuotas({ reading, missing, error }: Build): QuotaRule[] {
+  const scopes = new Set<string>()
+  return reading.values.holdfast.quotas.flatMap(({ scope, limit, soft }, index) => {
+    const at = `holdfast.quotas.${index}`
+    if (scope === undefined) missing(`${at}.scope`, 'an organization, a repository, or a pattern such as acme/*')
+    if (limit === undefined) missing(`${at}.limit`, 'a size such as 10GiB')
+    if (soft < 1 || soft > 100) error(`${at}.soft`, 'is no share: expected 1 to 100 percent')
+    if (scope === undefined || limit === undefined) return []
+    if (scopes.has(scope)) error(`${at}.scope`, `stands there twice: ${scope}`)
+    scopes.add(scope)
+    return [{ scope, limit, soft }]
+  })
+}
+
 /** `holdfast.retention` */
 export function buildRetention({ reading, error, missing, warn }: Build): Configuration['retention'] {
   const { interval, labels, rules } = reading.values.holdfast.retention
@@ -46,6 +62,7 @@ export function buildRetention({ reading, error, missing, warn }: Build): Config
         ...{ repositories: rule.repositories, priority: rule.priority, by: rule.by },
         tags: rule.untagged ? undefined : given.length > 0 ? given : ['*'],
         exclude: withoutUndefined(rule.exclude),
+        platforms: rule.platforms.length > 0 ? withoutUndefined(rule.platforms) : undefined,
         ...{ newest: rule.newest, beyondNewest: rule.beyondnewest },
         ...{ pushedWithin: rule.pushedwithin, olderThan: rule.olderthan },
         ...{ pulledWithin: rule.pulledwithin, notPulledFor: rule.notpulledfor },

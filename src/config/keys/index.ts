@@ -15,7 +15,7 @@ import { key, list, opaque, section, type Value } from '../nodes.ts'
 import { auth } from './auth.ts'
 import { http } from './http.ts'
 import { log, loglevel } from './log.ts'
-import { immutability, retention } from './rules.ts'
+import { immutability, quotas, retention } from './rules.ts'
 import { clientCertificates, ldap, openid, outgoing, rateLimits, tokens, workloadIdentity } from './sign-in.ts'
 import { storage } from './storage.ts'
 import { health, notifications } from './watch.ts'
@@ -148,6 +148,7 @@ const holdfast = section(
       { strict: true },
     ),
     immutability,
+    quotas,
     retention,
     http: section(
       'How the registry is reached.',
@@ -212,6 +213,11 @@ const holdfast = section(
         version: key(wordKind(['v1', 'v2']), 'The content type of events: of registry:2 (v1) or registry:3 (v2).', {
           default: 'v2',
         }),
+        alerts: key(
+          booleanKind,
+          'Whether endpoints are also told of what an operator must know, as the action `alert`, which registry:2 does not have.',
+          { default: 'false' },
+        ),
       },
       { strict: true },
     ),

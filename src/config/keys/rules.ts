@@ -3,6 +3,7 @@ import {
   durationKind,
   integerKind,
   repositoriesKind,
+  sizeKind,
   spanKind,
   tagPatternKind,
   textKind,
@@ -31,6 +32,23 @@ export const immutability = list(
   ),
 )
 
+/** `holdfast.quotas` */
+export const quotas = list(
+  'What organizations and repositories may store; more such limits are set by `holdfast quota`, which come before these.',
+  section(
+    'A limit. Of several that fit that by name counts, then the first.',
+    {
+      scope: key(
+        repositoriesKind,
+        'For which organization or repository, or for each that a pattern fits: `*` each organization, `acme/*` each repository of one.',
+      ),
+      limit: key(sizeKind, 'How much: manifests and blobs, each once.'),
+      soft: key(integerKind(1), 'From so many percent of it on it is warned.', { default: '80' }),
+    },
+    { strict: true },
+  ),
+)
+
 const pattern = key(tagPatternKind, 'A pattern, or a regular expression in slashes.')
 
 /** `holdfast.retention` */
@@ -54,6 +72,10 @@ export const retention = section(
           }),
           tags: list('Which tags; by default all.', pattern),
           exclude: list('Which of them not.', pattern),
+          platforms: list(
+            'Only images for one of these platforms, such as linux/arm64 or windows/*; an index is for none.',
+            pattern,
+          ),
           untagged: key(booleanKind, 'Whether it is about images without a tag instead.', { default: 'false' }),
           by: key(wordKind(['push', 'version']), 'What newest and beyondnewest count by; versions are semantic ones.', {
             default: 'push',

@@ -125,6 +125,7 @@ export function createEngine({ platform, access, baseOf, counters, hasOutside, c
         facts,
         vault,
         metadata,
+        sizes: platform.sizes,
         clock,
         directory,
         audit,

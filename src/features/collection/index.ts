@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { createAlert } from '../alert.ts'
 import { createAsked } from '../asked.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 import { createPulls } from './pulls.ts'
@@ -36,6 +37,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
   const disk = isRemote || reserve.bytes === 0 ? undefined : createDisk(root, reserve)
   const asked = createAsked<RunOptions>({ vault: platform.vault, clock, kind: 'collection' })
   const pulls = createPulls({ facts, log })
+  const alert = createAlert(platform)
   let stopping = new AbortController()
   let working: Promise<void> = Promise.resolve()
   let swept = clock.now().getTime()
@@ -80,11 +82,14 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
       if (!isAlone) await facts.resume(clock.now().getTime() - abandonedMs)
       const { objection, ...done } = await collector.run(options)
       await sweep()
+      if (objection) await alert('gc.stopped', { message: objection })
       count?.runs([objection ? 'stopped' : 'done'])
       count?.blobs([], done.blobs)
       count?.bytes([], done.bytes)
       count?.manifests([], done.manifests)
       count?.early([], done.early)
+      if (done.early > 0)
+        await alert('trash.shrunk', { manifests: done.early, bytes: done.bytes, lacking: options?.lacking })
       if (done.untagged + done.blobs + done.manifests + done.unlinked + done.files > 0)
         log.info('gc.collected', { ...done })
       return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }) }

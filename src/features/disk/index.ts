@@ -1,11 +1,14 @@
-import { createDisk } from '../../platform/disk.ts'
+import { createDisk, type Room } from '../../platform/disk.ts'
 import { lengthOf } from '../../http/body.ts'
 import type { HttpRequest } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
+import { type Alert, createAlert } from '../alert.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 
+const lookMs = 1000
+
 /** Refuses uploads before the disk is full: what the reserve leaves is for the database, for deleting and for what is under way. */
-export function disk({ configuration, log }: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
+export function disk({ configuration, metadata, log }: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
   const { root, reserve, objects, readOnly } = configuration.storage
   if (objects || readOnly || reserve.bytes === 0) return { name: 'disk' }
   const { room, take } = createDisk(root, reserve)
@@ -45,7 +48,23 @@ export function disk({ configuration, log }: Platform, { metrics }: Pick<Serving
     else log.info('storage.recovered', { freeBytes: free })
   }
 
-  return { name: 'disk', gates: [refuseUploads] }
+  return { name: 'disk', gates: [refuseUploads], duty: watch({ room, alert: createAlert({ metadata, log }) }) }
+}
+
+/** Alerts when the disk has become too full for uploads, and when it no longer is. */
+function watch({ room, alert }: { room(): Room; alert: Alert }): NonNullable<Feature['duty']> {
+  let wasLow = false
+  let timer: NodeJS.Timeout | undefined
+  function look(): void {
+    const { free, size, reserve } = room()
+    const isLow = free < reserve
+    if (isLow !== wasLow) void alert(isLow ? 'storage.low' : 'storage.recovered', { free, size, reserve })
+    wasLow = isLow
+  }
+  return {
+    begin: async () => void (timer = setInterval(look, lookMs).unref()),
+    end: async () => clearInterval(timer),
+  }
 }
 
 /** Bytes of blobs on their way in; a mount brings none. */

@@ -14,10 +14,12 @@ interface Target {
   url?: string
   tag?: string
   references?: unknown[]
+  /** Ours: what an operator must know, with its name in `type`. */
+  alert?: object
 }
 
 export interface Notification {
-  action: 'push' | 'pull' | 'mount' | 'delete'
+  action: 'push' | 'pull' | 'mount' | 'delete' | 'alert'
   target: Target
 }
 
@@ -26,6 +28,8 @@ export interface Lookups {
   sizeOfBlob(digest: string): Promise<number | undefined>
   /** Descriptors of config and layers, or children; asked only where references are wanted. */
   referencesOf?: ((repository: string, digest: string) => Promise<unknown[]>) | undefined
+  /** Whether alerts, which registry:2 does not have, are told. */
+  hasAlerts: boolean
   /** What URLs begin with, such as `https://registry.example.com/`. */
   base(actor: Actor): string
 }
@@ -67,6 +71,9 @@ export async function notificationsOf(event: RegistryEvent, lookups: Lookups): P
       ]
     case 'tag.deleted':
       return [{ action: 'delete', target: { repository, tag: event.tag } }]
+    case 'alert':
+      if (!lookups.hasAlerts) return []
+      return [{ action: 'alert', target: { repository, alert: { type: event.what, ...event.detail } } }]
   }
 }
 

@@ -118,6 +118,19 @@ describe('notifications', () => {
     }
   }
 
+  it('tell what an operator must know, where that is asked for', async () => {
+    const { app } = await start([endpointOf(receiver.url)], ({ notifications }) => {
+      notifications.alerts = true
+    })
+    const actor = { name: '', address: '' }
+    const detail = { scope: 'acme', used: 9, limit: 10 }
+    await app.metadata.events.record([{ type: 'alert', what: 'quota.near', repository: '', detail, actor }])
+    const [told] = await receiver.has(1)
+    await app.close(0)
+    assert.equal(told?.action, 'alert')
+    assert.deepEqual(told.target, { repository: '', alert: { type: 'quota.near', ...detail } })
+  })
+
   it('tell what registry:2 tells, in its order and words', async () => {
     const withCredentials = receiver.url.replace('http://', 'http://us:pa@')
     const endpoint = endpointOf(withCredentials, { headers: { 'X-Token': ['abc'] } })
@@ -131,6 +144,8 @@ describe('notifications', () => {
     await call('GET', `a/b/blobs/${blob}`)
     await call('HEAD', `a/b/blobs/${blob}`)
     await receiver.has(7)
+    const alert = { type: 'alert' as const, what: 'quota.near', repository: '', detail: {} }
+    await app.metadata.events.record([{ ...alert, actor: { name: '', address: '' } }]) // registry:2 has none
     await call('POST', `c/d/blobs/uploads/?mount=${blob}&from=a/b`)
     await call('DELETE', `a/b/manifests/${digest}`)
     await call('DELETE', `a/b/blobs/${blob}`)

@@ -15,13 +15,14 @@ const gatherMs = 200
  * recorded there only when an endpoint wants to know about them.
  */
 export function notifications({ configuration, metadata, log, clock }: Platform, { metrics }: Serving): Feature {
-  const { endpoints, includeReferences, version } = configuration.notifications
+  const { endpoints, includeReferences, version, alerts } = configuration.notifications
   const { address, origin, prefix, tls } = configuration.http
   const source = { addr: 'port' in address ? `${hostname()}:${address.port}` : hostname(), instanceID: randomUUID() }
   const contentType = `application/vnd.docker.distribution.events.${version}+json`
   const lookups: Lookups = {
     sizeOfBlob: async (digest) => (await metadata.blobs.findAnywhere(digest as Digest))?.size,
     referencesOf: includeReferences ? referencesOf : undefined,
+    hasAlerts: alerts,
     base: ({ host }) => `${origin ?? `${tls ? 'https' : 'http'}://${host ?? source.addr}`}${prefix}`,
   }
   const counts = metrics && endpoints.length > 0 ? createCounts(metrics) : undefined

@@ -1,37 +1,45 @@
 import type { Feature, Platform } from '../feature.ts'
-
-const settleMs = 1000
+import { createEarlyRefusal } from './early.ts'
 
 /** Limits on what organizations and repositories store; the database charges them with each push of a manifest. */
-export function quotas({ quotas: facts, log }: Platform): Feature {
-  /** Whom it was said already. */
-  const warned = new Set<string>()
-  let timer: NodeJS.Timeout | undefined
+export function quotas(platform: Platform): Feature {
+  const { volume, log } = platform
+  let stopping = new AbortController()
+  let working: Promise<void> = Promise.resolve()
 
-  /** Says once that a scope came near its limit. */
-  async function look(): Promise<void> {
-    for (const { scope, limit, soft, used } of await facts.list()) {
-      const isNear = used >= (limit * soft) / 100
-      if (isNear && !warned.has(scope))
-        log.warn('quota.near', { scope, usedBytes: used, limitBytes: limit, message: `over ${soft} % of the quota` })
-      if (isNear) warned.add(scope)
-      else warned.delete(scope)
-    }
+  async function work(signal: AbortSignal): Promise<void> {
+    const { settle } = await import('./settle.ts')
+    await settle(platform, signal)
+    // What another registry left may only now be known.
+    const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve))
+    await Promise.race([volume.passed(), stopped])
+    signal.throwIfAborted()
+    await settle(platform, signal)
   }
 
   return {
     name: 'quotas',
+    wrap: createEarlyRefusal(platform),
     onEvents(events) {
-      if (timer || !events.some(({ type }) => type === 'manifest.pushed')) return
-      timer = setTimeout(() => {
-        timer = undefined
-        look().catch((error: unknown) => log.warn('quota.not-read', { error: String(error) }))
-      }, settleMs).unref()
+      for (const event of events)
+        if (event.type === 'alert' && event.what === 'quota.near') log.warn(event.what, { ...event.detail })
     },
-    stop: () => clearTimeout(timer),
+    duty: {
+      async begin() {
+        stopping = new AbortController()
+        const { signal } = stopping
+        working = work(signal).catch((error: unknown) => {
+          if (!signal.aborted) log.error('quotas.not-settled', { error: String(error) })
+        })
+      },
+      async end() {
+        stopping.abort()
+        await working
+      },
+    },
     async api() {
       const { quotaOperations } = await import('./operations.ts')
-      return quotaOperations(facts)
+      return quotaOperations(platform)
     },
   }
 }

@@ -4,7 +4,7 @@ import type { RuleFacts, Retirement } from '../../metadata/rule-facts.ts'
 import type { Digest } from '../../oci/digest.ts'
 import {
   isPulled,
-  plan as judge,
+  planning,
   policiesFor,
   type RetentionPolicy,
   type Situation,
@@ -33,6 +33,8 @@ interface Deps {
 }
 
 const step = 200
+/** So long nobody else is served at a time. */
+const workMs = 10
 
 /** Makes the plan for a repository as of a moment. */
 export async function makePlan(
@@ -46,9 +48,11 @@ export async function makePlan(
     ...attachedTags,
   ])
   const situation: Situation = { repository, now, keepPulledMs, kept: await rules.keptTags(repository, names) }
-  const verdicts = judge([...images.values()], mine, situation)
-  const going = goingImages(images, verdicts, situation)
+  const verdicts = await withPauses(planning([...images.values()], mine, situation))
+  await breathe()
+  const going = await withPauses(goingImages(images, verdicts, situation))
   const { frees, total } = await weigh(rules, repository, going)
+  await breathe()
   const expiring = verdicts.filter(({ verdict }) => verdict === 'expire')
   const items = verdicts.map((verdict) => ({
     ...verdict,
@@ -85,7 +89,11 @@ const namesOf = (policies: RetentionPolicy[]) =>
 type Going = Map<Digest, { image: Image; root: Image }>
 
 /** The images that go: those that lose all their tags, then what only they hold; `root` is the one it goes with. */
-function goingImages(images: Map<Digest, Image>, verdicts: Verdict[], situation: Situation): Going {
+function* goingImages(
+  images: Map<Digest, Image>,
+  verdicts: Verdict[],
+  situation: Situation,
+): Generator<undefined, Going> {
   const staying = new Set(verdicts.filter(({ verdict }) => verdict === 'keep').map(({ digest }) => digest))
   const named = new Set(verdicts.map(({ digest }) => digest))
   const held = Map.groupBy(
@@ -98,9 +106,12 @@ function goingImages(images: Map<Digest, Image>, verdicts: Verdict[], situation:
     todo.push(image)
   }
   const todo: Image[] = []
-  for (const image of images.values())
+  for (const image of images.values()) {
     if (named.has(image.digest) && !staying.has(image.digest) && !image.isAttached) add(image, image)
-  for (let holder = todo.shift(); holder; holder = todo.shift())
+    yield
+  }
+  for (let holder = todo.shift(); holder; holder = todo.shift()) {
+    yield
     for (const { image } of held.get(holder.digest) ?? []) {
       const { digest, holders, attachedTags } = image
       const isKept =
@@ -108,7 +119,19 @@ function goingImages(images: Map<Digest, Image>, verdicts: Verdict[], situation:
       if (isKept || going.has(digest) || [...holders].some((one) => !going.has(one))) continue
       add(image, going.get(holder.digest)!.root)
     }
+  }
   return going
+}
+
+/** Takes steps one after the other, and lets requests come in between. */
+async function withPauses<Result>(steps: Generator<undefined, Result>): Promise<Result> {
+  for (let begun = performance.now(); ;) {
+    const step = steps.next()
+    if (step.done) return step.value
+    if (performance.now() - begun < workMs) continue
+    await breathe()
+    begun = performance.now()
+  }
 }
 
 /** The bytes that go with each image and what belongs to it, and with all of them. */

@@ -59,7 +59,7 @@ function addTag(images: Map<Digest, Image>, { name, digest, movedAt }: TagFact):
   image?.holders.add(holder)
 }
 
-function imageOf({ id, digest, subject, size, pushedAt, pulledAt }: ImageFact): Image {
+function imageOf({ id, digest, subject, size, pushedAt, pulledAt, platform }: ImageFact): Image {
   const holders = new Set(subject ? [subject] : [])
-  return { id, digest, size, pushedAt, pulledAt, tags: [], attachedTags: [], holders, isAttached: false }
+  return { id, digest, size, pushedAt, pulledAt, platform, tags: [], attachedTags: [], holders, isAttached: false }
 }

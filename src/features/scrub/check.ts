@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { algorithmOf, createDigester, type Digest } from '../../oci/digest.ts'
+import { algorithmOf, type Digest } from '../../oci/digest.ts'
 import { isDamage } from '../../platform/damage.ts'
-import { blobPath, quarantinePath, uploadPath } from '../../registry/paths.ts'
+import { blobPath, quarantinePath } from '../../registry/paths.ts'
 import { storedDigest } from '../../registry/stored-digest.ts'
+import { createMend } from '../../volume/mend.ts'
+import { createAlert } from '../alert.ts'
 import type { Platform } from '../feature.ts'
 
 /** What came of looking at a blob: `repaired` when it was missing or damaged and is whole again. */
@@ -13,8 +14,14 @@ type Deps = Pick<Platform, 'storage' | 'metadata' | 'log' | 'repairFrom'>
 /** Between two reads of 256 KiB: at most some 60 MB/s, and requests come first. */
 const pauseMs = 4
 
+/** An alert names so many repositories. */
+const mostNamed = 10
+
 /** Reads blobs, moves aside what is not what its digest says, and mends it where somebody has the bytes. */
 export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
+  const alert = createAlert({ metadata, log })
+  const repair = createMend({ storage, repairFrom, log })
+
   /** @throws Error where the blob cannot be read, or `signal` aborts it */
   async function check(digest: Digest, size: number, signal: AbortSignal): Promise<Outcome> {
     const pace = (next: (error?: Error | null) => void) =>
@@ -25,7 +32,7 @@ export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
     if (!found) {
       if (!(await metadata.blobs.findAnywhere(digest))) return 'whole' // deleted meanwhile
       log.error('blob.missing', { digest, size })
-      return (await repair(digest)) ? 'repaired' : 'missing'
+      return tell(digest, size, (await repair(digest)) ? 'repaired' : 'missing')
     }
     await storage.publish(blobPath(digest), quarantinePath(digest))
     // A push may have brought good bytes in between: they go back to their place.
@@ -35,28 +42,13 @@ export function createCheck({ storage, metadata, log, repairFrom }: Deps) {
       return 'whole'
     }
     log.error('blob.quarantined', { digest, size, path: quarantinePath(digest) })
-    return (await repair(digest)) ? 'repaired' : 'quarantined'
+    return tell(digest, size, (await repair(digest)) ? 'repaired' : 'quarantined')
   }
 
-  /** Whether good bytes were found and are where they belong. */
-  async function repair(digest: Digest): Promise<boolean> {
-    if (!repairFrom) return false
-    const id = uploadPath(randomUUID())
-    try {
-      const source = await repairFrom(digest)
-      if (!source) return false
-      const digester = createDigester(algorithmOf(digest))
-      source.on('error', () => {}) // whoever reads it throws it
-      await storage.append(id, 0, source, (chunk) => void digester.update(chunk), blobPath(digest))
-      if (digester.digest() !== digest) throw new Error('what is there is damaged as well')
-      await storage.publish(id, blobPath(digest))
-      log.info('blob.repaired', { digest })
-      return true
-    } catch (error) {
-      await storage.delete(id).catch(() => undefined)
-      log.error('blob.not-repaired', { digest, error: String(error) })
-      return false
-    }
+  async function tell(digest: Digest, size: number, outcome: 'missing' | 'quarantined' | 'repaired'): Promise<Outcome> {
+    const repositories = (await metadata.blobs.repositoriesOf(digest)).slice(0, mostNamed)
+    await alert(`blob.${outcome}`, { digest, size, repositories })
+    return outcome
   }
 
   return check

@@ -1,9 +1,66 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Feature, Platform } from '../feature.ts'
 
-/** How much is stored of what. */
+/** So soon it is looked at what somebody asked for. */
+const lookMs = 2000
+/** So often all others are; a burst of pushes comes first. */
+const everyMs = 60_000
+
+/**
+ * How much is stored of what. What layers take unpacked is found out beside everything else, on one node of all; in an object store,
+ * where every read costs, only of images that somebody asks about.
+ */
 export function usage(platform: Platform): Feature {
+  const { configuration, sizes, clock, log } = platform
+  const layers = configuration.storage.objects === undefined
+  let stopping = new AbortController()
+  let working: Promise<void> = Promise.resolve()
+
+  async function work(signal: AbortSignal): Promise<void> {
+    for (let due = 0; ; await setTimeout(lookMs, undefined, { signal, ref: false })) {
+      const isDue = performance.now() >= due
+      if (isDue) due = performance.now() + everyMs
+      await pass(isDue, signal).catch((error: unknown) => {
+        if (!signal.aborted) log.warn('sizes.not-measured', { error: String(error) })
+      })
+    }
+  }
+
+  /** Goes on until nothing is left; what cannot be read now waits for the next time. */
+  async function pass(isDue: boolean, signal: AbortSignal): Promise<void> {
+    const pushedBefore = clock.now().getTime() - everyMs
+    for (let after = 0; ;) {
+      signal.throwIfAborted()
+      const asked = await sizes.unmeasured.next('asked')
+      const image = asked ?? (isDue ? await sizes.unmeasured.next({ pushedBefore, after }) : undefined)
+      if (!image) return
+      if (!asked) after = image.id
+      const { createMeasure } = await import('./measure.ts')
+      await createMeasure(platform)(image, { layers: layers || asked !== undefined, signal }).catch(
+        async (error: unknown) => {
+          signal.throwIfAborted()
+          log.warn('image.not-measured', { repository: image.repository, digest: image.digest, error: String(error) })
+          if (asked) await sizes.unmeasured.end(image.id, undefined)
+        },
+      )
+    }
+  }
+
   return {
     name: 'usage',
+    duty: {
+      async begin() {
+        stopping = new AbortController()
+        const { signal } = stopping
+        working = work(signal).catch((error: unknown) => {
+          if (!signal.aborted) log.error('sizes.failed', { error: String(error) })
+        })
+      },
+      async end() {
+        stopping.abort()
+        await working
+      },
+    },
     async api() {
       const { usageOperations } = await import('./operations.ts')
       return usageOperations(platform)

@@ -5,7 +5,7 @@ import type { Access } from '../../auth/types.ts'
 import { isRepository, parseReference } from '../../oci/reference.ts'
 import type { StoredManifest } from '../../registry/ports/metadata.ts'
 import type { Platform } from '../feature.ts'
-import { createDownloads } from './downloads.ts'
+import { createDownloads, largestOf } from './downloads.ts'
 
 const toPull = ({ repository }: { repository: string }): Access[] => {
   if (!isRepository(repository)) throw new Problem('not-found', 'there is no such repository')
@@ -14,14 +14,13 @@ const toPull = ({ repository }: { repository: string }): Access[] => {
 
 /** Sizes of images, repositories, organizations and of all. */
 export function usageOperations({ metadata, sizes, configuration }: Platform): Operation[] {
-  const downloads = createDownloads(metadata)
+  const downloads = createDownloads(metadata, sizes)
 
   async function show(repository: string, manifest: StoredManifest) {
     const [found, of] = [await sizes.image(repository, manifest.digest), await downloads(repository, manifest)]
     return {
       ...{ digest: manifest.digest, mediaType: manifest.mediaType },
-      sizeDownload: Math.max(0, ...of.map(({ sizeDownload }) => sizeDownload)),
-      sizeUnpacked: null, // nobody has looked into the layers
+      ...largestOf(of),
       sizeStored: found?.stored ?? 0,
       sizeExclusive: found?.exclusive ?? 0,
       ...(of.some(({ platform }) => platform !== undefined) && { platforms: of }),

@@ -7,8 +7,13 @@ import type { ManifestPush, MetadataStore } from '../../registry/ports/metadata.
 import type { AccountFacts } from '../account-facts.ts'
 import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
+import type { QuotaFacts } from '../quota-facts.ts'
 import type { RuleFacts } from '../rule-facts.ts'
+<<<<<<< HEAD
 import type { Tallies } from '../tally-facts.ts'
+=======
+import type { SizeFacts } from '../size-facts.ts'
+>>>>>>> seven
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 
@@ -22,6 +27,8 @@ type Store = MetadataStore & {
   history: HistoryFacts
   collection: CollectionFacts
   rules: RuleFacts
+  sizes: SizeFacts
+  quotas: QuotaFacts
 }
 
 export interface Created {

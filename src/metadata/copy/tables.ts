@@ -102,7 +102,7 @@ export const accountTables: Table[] = [
   },
   {
     name: 'quota',
-    columns: { scope: text, bytes: integer, soft: integer, used: integer },
+    columns: { scope: text, bytes: integer, soft: integer, used: integer, is_configured: integer },
     key: ['scope'],
     page: small,
   },
@@ -119,7 +119,12 @@ export const accountTables: Table[] = [
 /** All that the present schema keeps, in an order in which it can be put in. */
 export const tables: Table[] = [
   { name: 'repository', columns: { id: integer, name: text }, key: ['id'], page: small },
-  { name: 'blob', columns: { digest: text, size: integer, stored_at: integer }, key: ['digest'], page: small },
+  {
+    name: 'blob',
+    columns: { digest: text, size: integer, stored_at: integer, unpacked: integer },
+    key: ['digest'],
+    page: small,
+  },
   {
     name: 'blob_link',
     columns: { repository_id: integer, digest: text, doubted_at: integer },
@@ -143,6 +148,8 @@ export const tables: Table[] = [
       trashed_why: text,
       trashed_tags: text,
       doubted_at: integer,
+      to_measure: integer,
+      platform: text,
     },
     key: ['id'],
     page: large,

@@ -2,6 +2,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { MetadataStore, StoredManifest } from '../../registry/ports/metadata.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import type { QuotaRule } from '../../rules/quotas.ts'
 import { createByteCache } from '../byte-cache.ts'
 import { createCommands, type Run } from '../sql/commands.ts'
 import { createReads, manifestOf } from '../sql/reads.ts'
@@ -26,6 +27,8 @@ interface PostgresOptions {
   onCommit?: ((seconds: number) => void) | undefined
   /** The rules of the configuration for tags that do not change. */
   immutability?: readonly ImmutabilityRule[]
+  /** The quotas of the configuration. */
+  limits?: readonly QuotaRule[]
 }
 
 const mostSkewMs = 60_000
@@ -67,6 +70,7 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sql
     // All nodes go by the database's clock where one waits for the end of what another said.
     leaseNow: () => Math.round(begun + time.passing() - passed),
     immutability: options.immutability,
+    limits: options.limits,
     findManifest: createFindManifest(connections.read, reads),
     forget: () => {}, // nothing is believed without asking
     async close() {

@@ -5,6 +5,7 @@ import { heldByBackup, isLoose, unknown } from './collection-conditions.ts'
 import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import { type createTrash, refers } from './manifests.ts'
+import type { createQuotaCommands } from './quota-commands.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
 interface Shared {
@@ -12,14 +13,19 @@ interface Shared {
   repositoryId(name: string): Steps<number | undefined>
   record(act: Act, happenings: Happening[]): Steps<void>
   trash: ReturnType<typeof createTrash>
-  /** Gives quotas back what a repository has lost. */
-  release(repository: string, digests: Digest[]): Steps<void>
+  quotas: Pick<ReturnType<typeof createQuotaCommands>, 'release' | 'take'>
+  /** What a manifest and what it refers to take in a repository. */
+  bytesOf(
+    repository: number,
+    of: { manifest: { digest: Digest; size: number }; references: { digest: Digest }[] },
+  ): Steps<Map<Digest, number>>
 }
 
 const nothing = { unlinked: 0, condemned: [] }
 
 /** The commands of the collector. What they are given was found before: each looks again under its locks. */
-export function createCollectionCommands({ dialect, repositoryId, record, trash, release }: Shared) {
+export function createCollectionCommands({ dialect, repositoryId, record, trash, quotas, bytesOf: held }: Shared) {
+  const { release } = quotas
   const { lock, textsOf } = dialect
   const isHeld = 'exists (select 1 from blob_link where blob_link.digest = value)'
 
@@ -40,14 +46,16 @@ export function createCollectionCommands({ dialect, repositoryId, record, trash,
   return {
     *referManifests(read: { id: number; references: Digest[] }[]): Steps<void> {
       for (const { id, references } of read) {
-        const text = 'update manifest set is_referring = 1 where id = ?1 and is_referring = 0 returning repository_id'
+        const text = `
+          update manifest set is_referring = 1 where id = ?1 and is_referring = 0
+          returning repository_id, digest, length(content) as size,
+            (select name from repository where repository.id = repository_id) as repository`
         const [unread] = yield sql(text, id)
         if (!unread) continue
-        yield* refers(
-          Number(unread.repository_id),
-          id,
-          references.map((digest) => ({ digest })),
-        )
+        const [repository, manifest] = [Number(unread.repository_id), bytesOf(unread)]
+        const all = references.map((digest) => ({ digest }))
+        yield* refers(repository, id, all)
+        yield* quotas.take(String(unread.repository), () => held(repository, { manifest, references: all }))
       }
     },
 

@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { ManifestPush, PushOutcome, Upload } from '../../registry/ports/metadata.ts'
+import type { QuotaRule } from '../../rules/quotas.ts'
 import { createAccountCommands } from './account-commands.ts'
 import { createCollectionCommands, isGoing, suspect } from './collection-commands.ts'
 import type { Dialect } from './dialect.ts'
@@ -8,6 +9,7 @@ import { hold, link, refer } from './fact-writer.ts'
 import { type Held, protection, type Refused } from './protection.ts'
 import { createRuleCommands } from './rule-commands.ts'
 import { createQuotaCommands } from './quota-commands.ts'
+import { measureCommands } from './size-facts.ts'
 import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { digestOfTag, tag, untag } from './tags.ts'
@@ -78,24 +80,25 @@ export function createCommands(dialect: Dialect) {
     return missing.size > 0 ? { outcome: 'missing', digests: [...missing] } : undefined
   }
 
-  /** The blobs of a push that the repository holds, and the manifest itself. */
+  /** The blobs that a manifest refers to and the repository holds, and the manifest itself. */
   function* bytesOf(
     repository: number | undefined,
-    { manifest, references }: ManifestPush,
+    { manifest, references }: { manifest: { digest: Digest; size: number }; references: { digest: Digest }[] },
   ): Steps<Map<Digest, number>> {
     const sizes = yield* sizesOf(blobSizes, repository, references)
-    return sizes.set(manifest.digest, manifest.content.length)
+    return sizes.set(manifest.digest, manifest.size)
   }
 
   return {
-    ...createVolumeCommands({ dialect, ensureRepository, record }),
+    ...createVolumeCommands({ dialect, ensureRepository, record, release: quotas.release }),
     ...uploadStateCommands,
     ...createAccountCommands(dialect),
-    ...createCollectionCommands({ dialect, repositoryId, record, trash, release: quotas.release }),
+    ...createCollectionCommands({ dialect, repositoryId, record, trash, quotas, bytesOf }),
     ...quotas.commands,
     ...createRuleCommands({ dialect, record, trash }),
     ...createTallyCommands(dialect),
     ...vaultCommands,
+    ...measureCommands,
 
     /** False when the bytes were collected since they were published, or may have been. */
     *commitBlob(blob: { repository: string; digest: Digest; size: number; upload: string }, act: Act): Steps<boolean> {
@@ -130,7 +133,12 @@ export function createCommands(dialect: Dialect) {
       return true
     },
 
-    *pushManifest(push: ManifestPush, act: Act, held: Held): Steps<PushOutcome | Refused> {
+    *pushManifest(
+      push: ManifestPush,
+      act: Act,
+      held: Held,
+      limits: readonly QuotaRule[] = [],
+    ): Steps<PushOutcome | Refused> {
       const { repository, tags, artifactType, annotations, subject } = push
       const { digest, mediaType, content } = push.manifest
       yield* lock({ together: [repository], alone: tags.map((name) => `${repository}:${name}`) })
@@ -138,9 +146,17 @@ export function createCommands(dialect: Dialect) {
       const refused = (yield* objection(known?.id, push)) ?? (yield* refusal(known, held, { tags, to: digest }))
       if (refused) return refused
       const size = content.length
-      const charges = isLimited ? yield* quotas.charging(repository, yield* bytesOf(known?.id, push)) : undefined
+      const charges =
+        isLimited || limits.length > 0
+          ? yield* quotas.charging(
+              repository,
+              yield* bytesOf(known?.id, { ...push, manifest: { digest, size } }),
+              limits,
+            )
+          : undefined
       if (charges?.refused) return charges.refused
-      yield* record(act, [{ type: 'manifest.pushed', repository, digest, mediaType, size, tags }])
+      const pushed = { type: 'manifest.pushed' as const, repository, digest, mediaType, size, tags }
+      yield* record(act, [pushed, ...(charges?.near ?? [])])
       const id = known?.id ?? (yield* ensureRepository(repository))
       yield* store(id, { ...push.manifest, subject, references: push.references }, act.at)
       yield* refer(id, { subject, digest, mediaType, size, artifactType, annotations })

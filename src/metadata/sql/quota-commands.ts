@@ -1,26 +1,62 @@
 import type { Digest } from '../../oci/digest.ts'
+import type { Happening } from '../../registry/ports/events.ts'
 import type { PushOutcome } from '../../registry/ports/metadata.ts'
-import type { Quota } from '../quota-facts.ts'
+import { type QuotaRule, scopesOf } from '../../rules/quotas.ts'
+import { type Quota, refusalOf } from '../quota-facts.ts'
 import type { Dialect } from './dialect.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
 /** What a push brings: blobs and the manifest with their sizes. */
 type Charges = Map<Digest, number>
 
+interface Wanted {
+  quota: Quota
+  /** What is new to it. */
+  added: [Digest, number][]
+  needed: number
+}
+
 /** An organization's quota is about the repository of its name as well. */
 const inScope = `(repository.name = ?1 or substr(repository.name, 1, length(?1) + 1) = ?1 || '/')`
 
 /** The commands of quotas, and the steps of other commands that charge them. */
 export function createQuotaCommands({ lock, textsOf }: Dialect) {
-  /** The quotas on a repository, which nobody else changes until the transaction ends; taken after its other locks. */
-  function* on(repository: string): Steps<Quota[]> {
-    const scopes = [...new Set([repository.split('/')[0]!, repository])]
+  /**
+   * The quotas on a repository, which nobody else changes until the transaction ends; taken after its other locks. Those of the
+   * configuration that are not there yet, because nothing of their scope was, begin here.
+   */
+  function* on(repository: string, limits: readonly QuotaRule[] = []): Steps<Quota[]> {
+    const scopes = scopesOf(repository)
     yield* lock({ alone: scopes.map(lockOf) })
-    const found = yield sql(
-      `select scope, bytes, soft, used from quota where scope in (select value from ${textsOf('?1')}) order by scope`,
-      scopes,
+    const text = `select * from quota where scope in (select value from ${textsOf('?1')}) order by scope`
+    const found = (yield sql(text, scopes)).map(quotaOf)
+    const lacking = limits.filter((limit) => !found.some(({ scope }) => scope === limit.scope))
+    if (lacking.length === 0) return found
+    for (const limit of lacking) yield* begin({ ...limit, isConfigured: true })
+    return (yield sql(text, scopes)).map(quotaOf)
+  }
+
+  /** Sets a quota and counts what its scope holds. */
+  function* begin({ scope, limit, soft, isConfigured }: Omit<Quota, 'used'>): Steps<void> {
+    yield sql('delete from quota_blob where scope = ?1', scope)
+    yield sql(
+      `insert into quota_blob (scope, digest, size)
+       select cast(?1 as text), digest, max(size) from (
+         select reference.digest as digest, size from repository join reference on repository_id = repository.id
+           join blob on blob.digest = reference.digest where ${inScope}
+         union select digest, length(content) as size from repository join manifest on repository_id = repository.id
+           where ${inScope}) as held
+       group by digest`,
+      scope,
     )
-    return found.map(quotaOf)
+    yield sql(
+      `insert into quota (scope, bytes, soft, is_configured, used)
+       select cast(?1 as text), cast(?2 as bigint), cast(?3 as bigint), cast(?4 as bigint), coalesce(sum(size), 0)
+         from quota_blob where scope = ?1
+       on conflict (scope) do update set
+         bytes = excluded.bytes, soft = excluded.soft, used = excluded.used, is_configured = excluded.is_configured`,
+      ...[scope, limit, soft, isConfigured ? 1 : 0],
+    )
   }
 
   /** What of it the scope does not hold yet. */
@@ -34,22 +70,39 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
   function* charging(
     repository: string,
     charges: Charges,
-  ): Steps<{ refused: PushOutcome } | { refused?: undefined; charge: () => Steps<void> }> {
-    const wanted: { quota: Quota; added: [Digest, number][]; needed: number }[] = []
-    for (const quota of yield* on(repository)) {
+    limits: readonly QuotaRule[],
+  ): Steps<{ refused: PushOutcome } | { refused?: undefined; near: Happening[]; charge: () => Steps<void> }> {
+    const wanted: Wanted[] = []
+    for (const quota of yield* on(repository, limits)) {
       const added = yield* news(quota, charges)
       const needed = added.reduce((sum, [, size]) => sum + size, 0)
-      if (needed > 0 && quota.used + needed > quota.limit) return { refused: refusal(quota, needed) }
+      if (needed > 0 && quota.used + needed > quota.limit)
+        return { refused: { outcome: 'refused', ...refusalOf(quota, needed, 'this image') } }
       wanted.push({ quota, added, needed })
     }
     return {
+      near: wanted
+        .filter(({ quota, needed }) => !isNear(quota) && isNear({ ...quota, used: quota.used + needed }))
+        .map(({ quota, needed }) => nearing({ ...quota, used: quota.used + needed })),
       *charge() {
-        for (const { quota, added, needed } of wanted) {
-          for (const [digest, size] of added)
-            yield sql('insert into quota_blob (scope, digest, size) values (?1, ?2, ?3)', quota.scope, digest, size)
-          if (needed > 0) yield sql('update quota set used = used + ?2 where scope = ?1', quota.scope, needed)
-        }
+        for (const one of wanted) yield* add(one)
       },
+    }
+  }
+
+  function* add({ quota: { scope }, added, needed }: Wanted): Steps<void> {
+    for (const [digest, size] of added)
+      yield sql('insert into quota_blob (scope, digest, size) values (?1, ?2, ?3)', scope, digest, size)
+    if (needed > 0) yield sql('update quota set used = used + ?2 where scope = ?1', scope, needed)
+  }
+
+  /** Charges what is there already, whether it fits or not: what another registry left in the volume. */
+  function* take(repository: string, charges: () => Steps<Charges>): Steps<void> {
+    if (!(yield* areThere())) return
+    const held = yield* charges()
+    for (const quota of yield* on(repository)) {
+      const added = yield* news(quota, held)
+      yield* add({ quota, added, needed: added.reduce((sum, [, size]) => sum + size, 0) })
     }
   }
 
@@ -73,26 +126,11 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
   return {
     charging,
     release,
+    take,
     commands: {
-      *setQuota({ scope, limit, soft }: Pick<Quota, 'scope' | 'limit' | 'soft'>): Steps<void> {
-        yield* lock({ alone: [lockOf(scope)] })
-        yield sql('delete from quota_blob where scope = ?1', scope)
-        yield sql(
-          `insert into quota_blob (scope, digest, size)
-           select cast(?1 as text), digest, max(size) from (
-             select reference.digest as digest, size from repository join reference on repository_id = repository.id
-               join blob on blob.digest = reference.digest where ${inScope}
-             union select digest, length(content) as size from repository join manifest on repository_id = repository.id
-               where ${inScope}) as held
-           group by digest`,
-          scope,
-        )
-        yield sql(
-          `insert into quota (scope, bytes, soft, used)
-           select cast(?1 as text), cast(?2 as bigint), cast(?3 as bigint), coalesce(sum(size), 0) from quota_blob where scope = ?1
-           on conflict (scope) do update set bytes = excluded.bytes, soft = excluded.soft, used = excluded.used`,
-          ...[scope, limit, soft],
-        )
+      *setQuota(quota: Omit<Quota, 'used'>): Steps<void> {
+        yield* lock({ alone: [lockOf(quota.scope)] })
+        yield* begin(quota)
       },
       *removeQuota(scope: string): Steps<boolean> {
         yield* lock({ alone: [lockOf(scope)] })
@@ -109,20 +147,14 @@ function* areThere(): Steps<boolean> {
 
 const lockOf = (scope: string) => `quota ${scope}`
 
-export function quotaOf({ scope, bytes, soft, used }: Row): Quota {
-  return { scope: String(scope), limit: Number(bytes), soft: Number(soft), used: Number(used) }
+export function quotaOf({ scope, bytes, soft, used, is_configured }: Row): Quota {
+  const isConfigured = Number(is_configured) === 1
+  return { scope: String(scope), limit: Number(bytes), soft: Number(soft), used: Number(used), isConfigured }
 }
 
-function refusal({ scope, limit, used }: Quota, needed: number): PushOutcome {
-  return {
-    outcome: 'refused',
-    message: `the storage quota of ${scope} is exceeded: ${shown(used)} of ${shown(limit)} are used and this image needs ${shown(needed)} more; delete images (they count until they leave the trash), or ask an administrator for more`,
-    detail: { scope, used, limit, needed },
-  }
-}
+const isNear = ({ used, limit, soft }: Quota) => used >= (limit * soft) / 100
 
-/** Bytes as docker shows them. */
-function shown(bytes: number): string {
-  const power = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
-  return `${Number((bytes / 1000 ** power).toPrecision(4))} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`
+/** What tells that the soft limit was crossed. */
+const nearing = ({ scope, used, limit, soft }: Quota): Happening => {
+  return { type: 'alert', what: 'quota.near', repository: '', detail: { scope, used, limit, soft } }
 }

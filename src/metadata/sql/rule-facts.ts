@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { Due, ImageFact, RetentionRun, RuleFacts, TagFact, TagState, Weight } from '../rule-facts.ts'
 import type { Run } from './commands.ts'
@@ -13,6 +14,9 @@ interface Deps {
   protection: ReturnType<typeof createProtection>
 }
 
+/** Each tag is compared with each pattern: then requests come in between. */
+const judgedAtOnce = 500
+
 /** What rules for tags ask, over a database that takes steps. */
 export function createRuleFacts({ read, run, now, textsOf, protection }: Deps): RuleFacts {
   const rows = async (text: string, ...values: Value[]) => read(select(text, values))
@@ -21,7 +25,12 @@ export function createRuleFacts({ read, run, now, textsOf, protection }: Deps): 
     tag: async (repository, tag) => (await rows(oneTag, repository, tag)).map(stateOf)[0],
     async keptTags(repository, tags) {
       protection.forget() // a plan is made of the rules as they are
-      const { rules } = await protection.judge({ repository, from: 'delete', tags })
+      const rules: Record<string, string> = {}
+      for (let from = 0; from < tags.length; from += judgedAtOnce, await breathe())
+        Object.assign(
+          rules,
+          (await protection.judge({ repository, from: 'delete', tags: tags.slice(from, from + judgedAtOnce) })).rules,
+        )
       const locked = await rows('select tag, locked_by from tag_lock where repository = ?1 and is_kept = 1', repository)
       return new Map([
         ...Object.entries(rules).map(([tag, rule]) => [tag, `immutability rule ${rule}`] as const),
@@ -78,7 +87,7 @@ const dueTags = `
   where expires_at is not null and expires_at <= ?1 and (expires_at, repository_id, tag.name) > (?3, ?4, ?5)
   order by expires_at, repository_id, tag.name limit ?2`
 const images = `
-  select manifest.id, digest, media_type, subject, length(content) as size, pushed_at, last_pulled_at
+  select manifest.id, digest, media_type, subject, length(content) as size, pushed_at, last_pulled_at, platform
   from manifest join repository on repository.id = repository_id
   where name = ?1 and manifest.id > ?2 and trashed_at is null order by manifest.id limit ?3`
 const tags = `
@@ -124,6 +133,7 @@ const imageOf = (row: Row): ImageFact => ({
   subject: row.subject === null ? undefined : (row.subject as Digest),
   size: Number(row.size),
   pushedAt: Number(row.pushed_at),
+  platform: row.platform === null ? undefined : String(row.platform),
   pulledAt: numberOr(row.last_pulled_at),
 })
 const tagOf = (row: Row): TagFact => ({

@@ -1,16 +1,21 @@
 import { setImmediate } from 'node:timers/promises'
-import type { ImageSizes, RepositorySizes, SizeFacts } from '../size-facts.ts'
-import { type Row, sql, type Steps } from './statement.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { ImageSizes, RepositorySizes, SizeFacts, Unmeasured } from '../size-facts.ts'
+import type { Run } from './commands.ts'
+import type { Dialect } from './dialect.ts'
+import { type Row, sql, type Steps, type Value } from './statement.ts'
 
 interface Deps {
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
+  run: Run
+  textsOf: Dialect['textsOf']
 }
 
 /** Rows read in one step of the event loop. */
 const pageSize = 500
 
 /** How much there is of what, over a database that takes steps. */
-export function createSizeFacts({ read }: Deps): SizeFacts {
+export function createSizeFacts({ read, run, textsOf }: Deps): SizeFacts {
   /** Adds up the columns of a statement, page by page, so that requests come in between. */
   async function sums(text: string, ...values: (string | number)[]): Promise<Record<string, number>> {
     const total: Record<string, number> = {}
@@ -43,6 +48,13 @@ export function createSizeFacts({ read }: Deps): SizeFacts {
       const sum = (key: 'stored' | 'first' | 'exclusive') => (blobs[key] ?? 0) + (manifests[key] ?? 0)
       return { name, stored: sum('stored'), first: sum('first'), exclusive: sum('exclusive') }
     },
+    async stored(name) {
+      const [found] = await read(rows('select id from repository where name = ?1', name))
+      if (!found) return 0
+      const { bytes: blobs = 0 } = await sums(linkedBytes, Number(found.id))
+      const { bytes: manifests = 0 } = await sums(keptBytes, Number(found.id))
+      return blobs + manifests
+    },
     async all() {
       const { bytes: blobs = 0 } = await sums(
         'select digest as key, size as bytes from blob where digest > ?2 order by digest limit ?1',
@@ -50,6 +62,59 @@ export function createSizeFacts({ read }: Deps): SizeFacts {
       const { bytes: manifests = 0 } = await sums(everyManifest)
       return { blobs, manifests }
     },
+    async unpacked(repository, digests) {
+      const found = await read(rows(unpackedOf(textsOf('?2')), repository, digests))
+      return new Map(found.map(({ digest, unpacked }) => [digest as Digest, Number(unpacked)]))
+    },
+    unmeasured: {
+      async next(which) {
+        const [found] = await read(
+          which === 'asked' ? rows(askedFor) : rows(unmeasured, which.after, which.pushedBefore),
+        )
+        return found && unmeasuredOf(found)
+      },
+      ask: (repository, digest) => run('askForMeasure', repository, digest),
+      note: (digest, unpacked) => run('noteUnpacked', digest, unpacked),
+      end: (id, found) => run('endMeasure', id, found),
+    },
+  }
+}
+
+/** The commands about what layers take unpacked. */
+export const measureCommands = {
+  *askForMeasure(repository: string, digest: Digest): Steps<void> {
+    yield sql(
+      `update manifest set to_measure = 2 where to_measure <> 2 and digest = ?2
+         and repository_id = (select id from repository where name = ?1)`,
+      ...[repository, digest],
+    )
+  },
+  *noteUnpacked(digest: Digest, unpacked: number): Steps<void> {
+    yield sql('update blob set unpacked = ?2 where digest = ?1', digest, unpacked)
+  },
+  *endMeasure(id: number, found: { platform: string } | undefined): Steps<void> {
+    if (!found) yield sql('update manifest set to_measure = 1 where id = ?1 and to_measure <> 1', id)
+    else yield sql('update manifest set to_measure = 0, platform = ?2 where id = ?1', id, found.platform)
+  },
+}
+
+const unpackedOf = (digests: string) => `
+  select blob.digest, unpacked from ${digests} cross join blob join blob_link on blob_link.digest = blob.digest
+  join repository on repository.id = repository_id
+  where name = ?1 and blob.digest = value and unpacked is not null`
+
+const one = `select manifest.id, name, digest, content from manifest join repository on repository.id = repository_id`
+// `to_measure > 0` is in the condition because the index has it in its own.
+const askedFor = `${one} where to_measure > 0 and to_measure = 2 order by manifest.id limit 1`
+const unmeasured = `
+  ${one} where to_measure > 0 and to_measure = 1 and manifest.id > ?1 and pushed_at <= ?2 order by manifest.id limit 1`
+
+function unmeasuredOf({ id, name, digest, content }: Row): Unmeasured {
+  return {
+    id: Number(id),
+    repository: String(name),
+    digest: digest as Digest,
+    content: Buffer.from(content as Uint8Array),
   }
 }
 
@@ -75,6 +140,12 @@ function holdings({ table, size }: { table: 'blob_link' | 'manifest'; size: stri
     from ${table} as own ${table === 'blob_link' ? 'join blob on blob.digest = own.digest' : ''}
     where own.repository_id = ?3 and own.digest > ?2 order by own.digest limit ?1`
 }
+const linkedBytes = `
+  select blob_link.digest as key, size as bytes from blob_link join blob on blob.digest = blob_link.digest
+  where repository_id = ?3 and blob_link.digest > ?2 order by blob_link.digest limit ?1`
+const keptBytes = `
+  select digest as key, length(content) as bytes from manifest
+  where repository_id = ?3 and digest > ?2 order by digest limit ?1`
 const linked = holdings({ table: 'blob_link', size: 'size' })
 const kept = holdings({ table: 'manifest', size: 'length(own.content)' })
 
@@ -109,6 +180,6 @@ const imageSizes = `
       and not exists (select 1 from blob_link where blob_link.digest = needed.digest
         and blob_link.repository_id <> needed.repository_id)), 0) as exclusive`
 
-function* rows(text: string, ...values: (string | number)[]): Steps<Row[]> {
+function* rows(text: string, ...values: Value[]): Steps<Row[]> {
   return yield sql(text, ...values)
 }

@@ -6,6 +6,7 @@ import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { RuleFacts } from '../rule-facts.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import { limitsOn, type QuotaRule } from '../../rules/quotas.ts'
 import type { QuotaFacts } from '../quota-facts.ts'
 import type { SizeFacts } from '../size-facts.ts'
 import type { Tallies } from '../tally-facts.ts'
@@ -46,6 +47,8 @@ interface Deps {
   textsOf: Dialect['textsOf']
   /** The rules of the configuration for tags that do not change. */
   immutability?: readonly ImmutabilityRule[] | undefined
+  /** The quotas of the configuration. */
+  limits?: readonly QuotaRule[] | undefined
   /** Takes the steps of a read. */
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
@@ -106,7 +109,7 @@ export function createSqlStore({
       find: findManifest,
       push: (push, actor) =>
         protection.hold({ ...push, from: 'overwrite' }, (held) =>
-          run('pushManifest', push, { at: now(), actor }, held),
+          run('pushManifest', push, { at: now(), actor }, held, limitsOn(deps.limits ?? [], push.repository)),
         ),
       delete: (repository, digest, actor) =>
         protection.hold({ repository, digest, from: 'delete' }, (held) =>
@@ -148,8 +151,8 @@ export function createSqlStore({
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
     rules: createRuleFacts({ read, run, now, textsOf, protection }),
-    sizes: createSizeFacts({ read }),
-    quotas: createQuotaFacts({ read, run }),
+    sizes: createSizeFacts({ read, run, textsOf }),
+    quotas: createQuotaFacts({ read, run, textsOf }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),

@@ -11,10 +11,12 @@ interface Shared {
   dialect: Dialect
   ensureRepository(name: string): Steps<number>
   record(act: Act, happenings: Happening[]): Steps<void>
+  /** Gives quotas back what a repository has lost. */
+  release(repository: string, digests: Digest[]): Steps<void>
 }
 
 /** The commands that bring the database into agreement with what another registry left in the volume. */
-export function createVolumeCommands({ dialect, ensureRepository, record }: Shared) {
+export function createVolumeCommands({ dialect, ensureRepository, record, release }: Shared) {
   return {
     *takeIn(
       repository: string,
@@ -55,6 +57,7 @@ export function createVolumeCommands({ dialect, ensureRepository, record }: Shar
         holders.map(({ name }) => ({ type: 'blob.deleted', repository: String(name), digest })),
       )
       yield sql('delete from blob_link where digest = ?1', digest)
+      for (const { name } of holders) yield* release(String(name), [digest])
       return (yield sql('delete from blob where digest = ?1 returning digest', digest)).length > 0
     },
 

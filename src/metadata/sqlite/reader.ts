@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import type { QuotaRule } from '../../rules/quotas.ts'
 import { manifestOf, createReads } from '../sql/reads.ts'
 import type { Run } from '../sql/commands.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
@@ -21,6 +22,8 @@ interface ReaderOptions {
   term(): number
   /** The rules of the configuration for tags that do not change. */
   immutability?: readonly ImmutabilityRule[]
+  /** The quotas of the configuration. */
+  limits?: readonly QuotaRule[]
 }
 
 /** Longer than SQLite is ever busy where one process writes. */
@@ -33,7 +36,7 @@ const mostEvents = 500
  * (`data_version`, some microseconds), and the events what; so what was acknowledged anywhere is seen here at once.
  * @throws Error when there is no database
  */
-export function createSqliteReader({ folder, clock, run, term, immutability }: ReaderOptions): SqlStore {
+export function createSqliteReader({ folder, clock, run, term, immutability, limits }: ReaderOptions): SqlStore {
   const database = new DatabaseSync(join(folder, 'holdfast.db'), { readOnly: true, timeout: busyMs })
   database.exec('pragma cache_size = -4000')
   const version = database.prepare('pragma data_version')
@@ -74,6 +77,7 @@ export function createSqliteReader({ folder, clock, run, term, immutability }: R
     },
     forget: memory.forget,
     immutability,
+    limits,
     close: async () => database.close(),
   })
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
+import type { QuotaRule } from '../../rules/quotas.ts'
 import type { Run } from '../sql/commands.ts'
 import { createReads } from '../sql/reads.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
@@ -27,6 +28,8 @@ interface SqliteOptions {
   lockWaitMs?: number | undefined
   /** The rules of the configuration for tags that do not change. */
   immutability?: readonly ImmutabilityRule[]
+  /** The quotas of the configuration. */
+  limits?: readonly QuotaRule[]
 }
 
 /**
@@ -36,7 +39,7 @@ interface SqliteOptions {
  * @throws when another process holds the folder
  */
 export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run } {
-  const { folder, clock, onEvents, onCommit, anew, lockWaitMs, immutability } = options
+  const { folder, clock, onEvents, onCommit, anew, lockWaitMs, immutability, limits } = options
   makeFolder(folder)
   const lock = lockFolder(folder, lockWaitMs)
   const path = join(folder, 'holdfast.db')
@@ -72,6 +75,7 @@ export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run
       forget: memory.forget,
       close,
       immutability,
+      limits,
     }),
     run,
   }

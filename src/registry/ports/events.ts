@@ -10,17 +10,17 @@ export interface Actor {
   agent?: string | undefined
 }
 
-/** What happened, and in which repository. */
+/** What happened, and in which repository. Pulls are recorded only where somebody asks for them: see `onPull`. */
 export type Happening = { repository: string } & (
-  | { type: 'blob.pushed'; digest: Digest; size: number }
+  | { type: 'blob.pushed' | 'blob.pulled'; digest: Digest; size: number }
   | { type: 'blob.mounted'; digest: Digest; from: string }
   | { type: 'blob.deleted'; digest: Digest }
   | { type: 'manifest.pushed'; digest: Digest; mediaType: string; size: number; tags: string[] }
   | { type: 'manifest.deleted'; digest: Digest; tags: string[] }
   | { type: 'tag.deleted'; tag: string }
-  /** Recorded only where somebody asks for them: see `onPull`. */
+  /** What an operator must know, such as quota.near. */
+  | { type: 'alert'; what: string; detail: object }
   | { type: 'manifest.pulled'; digest: Digest; mediaType: string; size: number; tag: string | undefined }
-  | { type: 'blob.pulled'; digest: Digest; size: number }
 )
 
 /** A fact recorded in the transaction that made it true: a new event is one line above. */

@@ -4,6 +4,7 @@ import type { AccessControl } from '../../../auth/control.ts'
 import type { Vault } from '../../../auth/vault.ts'
 import { isRepositoryPattern } from '../../../identity/names.ts'
 import type { AccountFacts } from '../../../metadata/account-facts.ts'
+import type { SizeFacts } from '../../../metadata/size-facts.ts'
 import type { MetadataStore } from '../../../registry/ports/metadata.ts'
 import type { Audit } from '../audit.ts'
 import type { createAuthorizer } from '../authorizer.ts'
@@ -21,6 +22,7 @@ export interface Deps {
   facts: AccountFacts
   vault: Vault
   metadata: MetadataStore
+  sizes: SizeFacts
   clock: { now(): Date }
   directory: Directory
   audit: Audit

@@ -1,4 +1,4 @@
-import { type Operation, expectMatch, operation, pageQuery, signedIn } from '../../../api/operation.ts'
+import { type Operation, expectMatch, operation, signedIn } from '../../../api/operation.ts'
 import { Problem } from '../../../api/problem.ts'
 import { choice, list, object, text } from '../../../api/schema.ts'
 import type { Access } from '../../../auth/types.ts'
@@ -28,11 +28,19 @@ const showGrant = ({ repositories, principal, roles, createdAt }: RoleGrant) => 
 })
 
 const roles = list(choice(roleNames), 5)
+const listQuery = object(
+  {},
+  {
+    limit: text({ pattern: /^\d{1,4}$/, form: 'expected a number' }),
+    cursor: text(),
+    sizes: text({ pattern: /^(true)?$/, form: 'expected true' }),
+  },
+)
 const patternQuery = object({}, { repositories: text({ max: 255 }) })
 
 /** Repositories: who sees them and who may do what there. */
 export function repositoryOperations(deps: Deps): Operation[] {
-  const { facts, metadata, clock, directory, access } = deps
+  const { facts, metadata, sizes, clock, directory, access } = deps
 
   async function show(repository: string) {
     const row = await facts.find('visibility', { repository })
@@ -43,14 +51,19 @@ export function repositoryOperations(deps: Deps): Operation[] {
     operation({
       method: 'GET',
       path: '/repos',
-      summary: 'List the repositories one may pull',
+      summary: 'List the repositories one may pull; with `sizes` also what each holds, in bytes',
       access: signedIn,
-      query: pageQuery,
+      query: listQuery,
       async handle({ query, principal }) {
         const limit = Math.min(Math.max(1, Number(query.limit ?? 50)), 500)
         const last = query.cursor === undefined ? undefined : Buffer.from(query.cursor, 'base64url').toString()
         const { items, next } = await access()!.readable(principal, { limit, last }, metadata.repositories.list)
-        const all = await Promise.all(items.map(show))
+        const all = []
+        for (const name of items)
+          all.push({
+            ...(await show(name)),
+            ...(query.sizes !== undefined && { sizeStored: await sizes.stored(name) }),
+          })
         return { body: { items: all, ...(next !== undefined && { next: Buffer.from(next).toString('base64url') }) } }
       },
     }),
