@@ -118,7 +118,7 @@ const allowed: Record<string, string[]> = {
     'src/app.ts',
     'src/stores.ts',
     'src/auth/vault.ts',
-    'src/keyring/signing-keys.ts',
+    'src/keyring/',
     'src/collection/',
     'src/storage/rescuing.ts',
     'src/config/',

@@ -138,6 +138,17 @@ export function problemOf(error: OciError): Problem {
   })
 }
 
+/** What is there. @throws Problem not-found */
+export function found<T>(row: T | undefined, what: string): T {
+  if (row === undefined) throw new Problem('not-found', `there is no ${what}`)
+  return row
+}
+
+/** About a place in the body, or `?name`. */
+export function invalid(pointer: string, detail: string): Problem {
+  return new Problem('invalid', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] })
+}
+
 /** The answer to a request of these headers that tells of a problem. */
 export function problemReply({ kind, message, errors, headers }: Problem, asked: IncomingHttpHeaders): HttpReply {
   const requestId = requestIdOf(asked)

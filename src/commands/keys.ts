@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
-import { createKeys } from '../keyring/signing-keys.ts'
+import { secretsKeyKind } from '../keyring/sealed-vault.ts'
+import { createKeys, signingKeyKind } from '../keyring/signing-keys.ts'
 import { openAccounts } from '../metadata/accounts-alone.ts'
 import { createLog } from '../platform/log.ts'
 import { openKeys, openSecretKeys, openSecrets, openStorageAlone } from '../stores.ts'
@@ -15,6 +16,8 @@ const usage = `Usage: holdfast keys COMMAND [CONFIG] [--data DIR]
                         Nothing else is touched, and registries may be running, if they know that key already
   export certificates   prints the certificate by which other registries trust tokens of this one, for their rootcertbundle (PEM)
   export jwks           prints the public keys that tokens are signed with now (JWKS)
+  renew                 throws all keys away that sign tokens, also where the key of secrets is lost: the next start makes new ones.
+                        Restart all registries then; tokens end, and other registries need the new certificate
 
   CONFIG        a registry:2 configuration file (config.yml)
   --data DIR    where images are kept (default ./data)
@@ -29,6 +32,7 @@ export async function run(args: string[]): Promise<void> {
   const [name = '', ...rest] = positionals
   if (values.help) return void process.stdout.write(usage)
   if (name === 'rewrap') return rewrap(await configurationOf(rest, values.data, usage))
+  if (name === 'renew') return renew(await configurationOf(rest, values.data, usage))
   if (name !== 'export') throw new Error(`unknown command "keys ${name}"\n\n${usage}`)
   const [form = '', ...more] = rest
   if (form !== 'certificates' && form !== 'jwks') throw new Error(`cannot export "${form}"\n\n${usage}`)
@@ -69,6 +73,14 @@ async function exportKeys(form: 'certificates' | 'jwks', configuration: Configur
     await keys.load()
     process.stdout.write(form === 'jwks' ? `${keys.jwks()}\n` : keys.certificates())
   })
+}
+
+async function renew(configuration: Configuration): Promise<void> {
+  await withVault(configuration, async (vault) => {
+    for (const kind of [signingKeyKind, secretsKeyKind])
+      for (const { id } of await vault.list(kind)) await vault.delete(kind, id)
+  })
+  process.stdout.write('The next start makes new keys: restart all registries, and give others the new certificate\n')
 }
 
 async function withVault(

@@ -1,3 +1,4 @@
+import type { EncryptionConfiguration, WrappingKey } from './encryption.ts'
 import type { LogLevel } from '../platform/log.ts'
 import type { ImmutabilityRule } from '../rules/immutability.ts'
 import type { QuotaRule } from '../rules/quotas.ts'
@@ -54,9 +55,9 @@ export interface Configuration {
   audit: { keepMs: number }
   /** What nothing refers to is collected. */
   collection: { enabled: boolean; graceMs: number; fusePercent: number; untagged: boolean; keepPulledMs: number }
-  /** How long what was deleted can be restored. */
   /** Where good bytes of damaged blobs are taken from: a backup, see `backup/place.ts`. */
   scrub: { repairFrom: string | undefined; endpoint: string | undefined; region: string }
+  /** How long what was deleted can be restored. */
   trash: { keepMs: number }
   /** Tags that do not change; more rules are kept in the database. */
   immutability: ImmutabilityRule[]
@@ -89,20 +90,6 @@ export interface Configuration {
     indexPlatforms: 'all' | 'none' | { architecture: string; os: string }[]
   }
 }
-
-export interface EncryptionConfiguration {
-  /** Whether new blobs are encrypted; those that are stay readable in any case. */
-  enabled: boolean
-  /** At least one; the first wraps. */
-  keys: WrappingKey[]
-}
-
-/** A key that only wraps other keys, by its name. */
-export type WrappingKey = { id: string } & (
-  | { kind: 'key'; key: string }
-  | { kind: 'file'; path: string }
-  | { kind: 'command'; command: string[] }
-)
 
 export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration | GcsConfiguration
 

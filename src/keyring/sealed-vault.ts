@@ -9,19 +9,20 @@ const [nonceSize, tagSize] = [12, 16]
 const form = /^sealed:1:([\da-f]{16}):([\w+/]+=*)$/
 const prefix = 'sealed:'
 
-const keyKind = 'secrets-key'
+/** The kind of the keys in the vault that secrets are encrypted with. */
+export const secretsKeyKind = 'secrets-key'
 const option = 'holdfast.secrets.keys'
 
 /** The keys that secrets are encrypted with: beside them in the vault, wrapped by keys of the configuration. */
 export function keysIn(vault: Vault): KeyPlace {
   return {
-    ids: async () => (await vault.list(keyKind)).map(({ id }) => id),
-    get: async (id) => (await vault.get(keyKind, id))?.text,
+    ids: async () => (await vault.list(secretsKeyKind)).map(({ id }) => id),
+    get: async (id) => (await vault.get(secretsKeyKind, id))?.text,
     async put(id, text) {
-      const before = await vault.get(keyKind, id)
+      const before = await vault.get(secretsKeyKind, id)
       // Who was faster has put the same key there.
-      if (before) await vault.replace(keyKind, id, before.text, text)
-      else await vault.add(keyKind, id, { text, endsAt: undefined })
+      if (before) await vault.replace(secretsKeyKind, id, before.text, text)
+      else await vault.add(secretsKeyKind, id, { text, endsAt: undefined })
     },
     nameOf: (id) => `key ${id} of secrets in the database`,
     option,

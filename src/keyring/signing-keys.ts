@@ -14,7 +14,9 @@ const knownFor = 2 * hour
 const lookEvery = hour
 const year = 365 * day
 
-const kind = 'token-key'
+/** The kind of these keys in the vault. */
+export const signingKeyKind = 'token-key'
+const kind = signingKeyKind
 const authorityName = 'Holdfast token authority'
 
 /** A key as the database keeps it. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, describe, it } from 'node:test'
-import type { WrappingKey } from '../../src/config/configuration.ts'
+import type { WrappingKey } from '../../src/config/encryption.ts'
 import { commandLine } from '../support/command-line.ts'
 import { startOther } from '../support/other-registry.ts'
 import { startPostgres, withoutPostgres } from '../support/postgres.ts'
@@ -77,6 +77,20 @@ describe('signing keys in the database', () => {
     }
     const again = await open([one])
     assert.equal(jsonOf<{ keys: unknown[] }>(await again.get('/token/jwks')).keys.length, 4)
+  })
+
+  it('are thrown away where their key is lost, and made anew', async () => {
+    const own = await mkdtemp(join(folder, 'registry-'))
+    const open = (secretKeys: WrappingKey[]) =>
+      useTokenApp((configuration) => Object.assign(configuration, { secretKeys }), own)
+    const before = await open([one])
+    const token = await before.token(scope)
+    await before.close(0)
+    await assert.rejects(open([two]), /it is missing/)
+    assert.match(await must(['keys', 'renew', '--data', join(own, 'data')]), /^The next start makes new keys/)
+    const after = await open([two])
+    assert.equal((await after.get('/v2/', bearer(token))).status, 401)
+    assert.equal((await after.get('/v2/', bearer(await after.token(scope)))).status, 200)
   })
 
   it('are told to be damaged where somebody changed them, or put one in the place of another', async () => {

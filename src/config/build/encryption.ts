@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { EncryptionConfiguration, WrappingKey } from '../configuration.ts'
+import type { EncryptionConfiguration, WrappingKey } from '../encryption.ts'
 import { type Build, withoutUndefined } from './tools.ts'
 
 const path = 'holdfast.storage.encryption'

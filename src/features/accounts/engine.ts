@@ -11,7 +11,9 @@ import type { Devices } from './device/device.ts'
 import type { Ldap } from './ldap/index.ts'
 import type { OpenId } from './openid/index.ts'
 import type { Pages } from './pages/index.ts'
+import type { SignInParts } from './parts.ts'
 import type { Passkeys } from './passkeys/passkeys.ts'
+
 import { createRefusals } from './refusals.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSignIn } from './sign-in.ts'
@@ -41,6 +43,7 @@ export function createEngine({ platform, access, baseOf, counters, hasOutside, c
   let passkeys: Promise<Passkeys> | undefined
   const ldapOrNone = configuration.ldap && loadLdap
   const signIn = createSignIn({ directory, facts, audit, log, clock, counters, hasOutside, ldap: ldapOrNone })
+  const parts: SignInParts = { facts, vault, audit, throttle: signIn.throttle, log, clock, baseOf }
   const { judge, ...authorizer } = createAuthorizer({ directory, facts, clock, mode })
   const standing = signIn.authenticator.standing!
   const sessions = createSessions({ vault, clock, audit, baseOf, standing })
@@ -56,19 +59,16 @@ export function createEngine({ platform, access, baseOf, counters, hasOutside, c
   }
 
   function loadOpenId(): Promise<OpenId> {
-    const { outgoing } = configuration
-    const { throttle } = signIn
-    const parts = { facts, vault, audit, throttle, log, clock, baseOf, changed: () => allChanged() }
+    const more = { allow: configuration.outgoing.allow, changed: () => allChanged() }
     return (openid ??= import('./openid/index.ts').then(({ createOpenId }) =>
-      createOpenId({ configuration: configuration.openid!, allow: outgoing.allow, ...parts }),
+      createOpenId({ configuration: configuration.openid!, ...parts, ...more }),
     ))
   }
 
   function loadDevices(): Promise<Devices> {
-    const { throttle } = signIn
     return (devices ??= import('./device/device.ts').then(({ createDevices }) =>
       createDevices({
-        ...{ facts, vault, audit, throttle, counters, clock, standing },
+        ...{ ...parts, counters, standing },
         async makeToken(account, device) {
           const { makeDeviceToken } = await import('./device/token.ts')
           return makeDeviceToken({ facts, clock, changed: allChanged }, account, device)
@@ -78,7 +78,6 @@ export function createEngine({ platform, access, baseOf, counters, hasOutside, c
   }
 
   function loadPasskeys(): Promise<Passkeys> {
-    const parts = { facts, vault, audit, throttle: signIn.throttle, log, clock, baseOf }
     return (passkeys ??= import('./passkeys/passkeys.ts').then(({ createPasskeys }) => createPasskeys(parts)))
   }
 

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type Operation, operation, page, pageQuery } from '../../api/operation.ts'
-import { Problem } from '../../api/problem.ts'
+import { found, invalid, Problem } from '../../api/problem.ts'
 import { anything, list, object, text } from '../../api/schema.ts'
-import type { Access } from '../../auth/types.ts'
 import { isSafe } from '../../config/build/sign-in.ts'
-import { robotName } from '../../identity/names.ts'
-import type { Account, AccountFacts, RobotTrust } from '../../metadata/account-facts.ts'
+import type { AccountFacts, RobotTrust } from '../../metadata/account-facts.ts'
 import { edit } from '../edit.ts'
+import { asOwner, robotOf } from '../owned.ts'
 
 interface Deps {
   facts: AccountFacts
@@ -18,8 +17,6 @@ interface Deps {
 const maxTrusts = 50
 const [maxClaims, maxValues, maxText] = [20, 20, 500]
 
-const asOwner = ({ org }: { org: string }): Access[] => [{ type: 'organization', name: org, action: 'admin' }]
-
 const show = ({ id, issuer, audiences, claims, createdAt }: RobotTrust) => ({
   ...{ id, issuer, audiences },
   claims: JSON.parse(claims) as unknown,
@@ -28,12 +25,6 @@ const show = ({ id, issuer, audiences, claims, createdAt }: RobotTrust) => ({
 
 /** Whose tokens stand for a robot, set by the owners of its organization. */
 export function trustOperations({ facts, clock, baseOf }: Deps): Operation[] {
-  async function robotOf({ org, robot }: { org: string; robot: string }): Promise<Account> {
-    const account = await facts.find('account', { name: robotName(org, robot), kind: 'robot', organization: org })
-    if (account) return account
-    throw new Problem('not-found', `there is no robot ${robot} in ${org}`)
-  }
-
   return [
     operation({
       method: 'GET',
@@ -42,7 +33,7 @@ export function trustOperations({ facts, clock, baseOf }: Deps): Operation[] {
       access: asOwner,
       query: pageQuery,
       async handle({ params, query }) {
-        const { name } = await robotOf(params)
+        const { name } = await robotOf(facts, params)
         return page(
           query,
           (part) => facts.list('robot_trust', { robot: name }, part),
@@ -66,7 +57,7 @@ export function trustOperations({ facts, clock, baseOf }: Deps): Operation[] {
       handle: async (call) =>
         edit({ facts }, call, async () => {
           const { issuer, claims, audiences = [] } = call.body
-          const robot = await robotOf(call.params)
+          const robot = await robotOf(facts, call.params)
           if ((await facts.list('robot_trust', { robot: robot.name })).length >= maxTrusts)
             throw new Problem('conflict', `${robot.name} trusts ${maxTrusts} already: remove one`)
           if (!/^https?:\/\/\S+$/.test(issuer) || !URL.canParse(issuer) || !isSafe(issuer))
@@ -95,15 +86,14 @@ export function trustOperations({ facts, clock, baseOf }: Deps): Operation[] {
       replies: { 204: 'Removed.' },
       handle: async (call) =>
         edit({ facts }, call, async () => {
-          const { name } = await robotOf(call.params)
+          const { name } = await robotOf(facts, call.params)
           const { id } = call.params
-          const trust = await facts.find('robot_trust', { robot: name, id })
-          if (!trust) throw new Problem('not-found', `${name} has no trust ${id}`)
+          const { issuer } = found(await facts.find('robot_trust', { robot: name, id }), `trust ${id} of ${name}`)
           return {
             changes: [{ table: 'robot_trust', remove: { robot: name, id } }],
             action: 'robot.trust-removed',
             target: `${name}/${id}`,
-            detail: { issuer: trust.issuer },
+            detail: { issuer },
             answer: {},
           }
         }),
@@ -128,6 +118,3 @@ function readClaims(claims: Record<string, unknown>): Record<string, string[]> {
     throw invalid('/claims', 'expected sub or a claim that ends in _id, for names can be given to others')
   return Object.fromEntries(read)
 }
-
-const invalid = (pointer: string, detail: string) =>
-  new Problem('invalid', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] })

@@ -2,18 +2,14 @@ import { hash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { requestIdOf } from '../../../auth/request-id.ts'
-import type { Vault } from '../../../auth/vault.ts'
 import type { OpenIdConfiguration } from '../../../config/configuration.ts'
 import type { HttpRequest } from '../../../http/types.ts'
 import { isAccountName } from '../../../identity/names.ts'
-import type { Throttle } from '../../throttle.ts'
-import type { AccountFacts } from '../../../metadata/account-facts.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { JsonObject } from '../../../oci/strict-json.ts'
 import { createGetDocument } from '../../../platform/get-document.ts'
-import type { Log } from '../../../platform/log.ts'
-import type { Audit } from '../audit.ts'
 import { createFollowed } from '../followed.ts'
+import type { SignInParts } from '../parts.ts'
 import { cookieName, readCookie, writeCookie } from '../sessions/cookies.ts'
 import { expectSafe, localPath } from '../sessions/origin.ts'
 import { type Attempt, createProvider, Refused } from './provider.ts'
@@ -23,17 +19,10 @@ const patienceMs = 10 * 60_000
 const cookie = 'holdfast-openid'
 const usedKind = 'openid-used'
 
-interface Deps {
+interface Deps extends SignInParts {
   configuration: OpenIdConfiguration
   /** Networks that are not public and may be asked. */
   allow: string[]
-  facts: AccountFacts
-  vault: Vault
-  audit: Audit
-  throttle: Throttle
-  log: Log
-  clock: { now(): Date }
-  baseOf(message: IncomingMessage): string
   /** Told after an account changed. */
   changed(): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { Problem } from '../../../api/problem.ts'
+import { invalid } from '../../../api/problem.ts'
 import { text } from '../../../api/schema.ts'
 import type { AccessControl } from '../../../auth/control.ts'
 import type { Vault } from '../../../auth/vault.ts'
@@ -14,6 +14,7 @@ import type { Passkeys } from '../passkeys/passkeys.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SignIn } from '../sign-in.ts'
 
+export { found, invalid } from '../../../api/problem.ts'
 export { type Edit, edit } from '../../edit.ts'
 
 /** What the operations work with. */
@@ -35,17 +36,6 @@ export interface Deps {
   access(): AccessControl | undefined
   /** To be told after each change. */
   changed(): Promise<void>
-}
-
-/** What is there. @throws Problem not-found */
-export function found<T>(row: T | undefined, what: string): T {
-  if (row === undefined) throw new Problem('not-found', `there is no ${what}`)
-  return row
-}
-
-/** @throws Problem invalid, about a place in the body or `?name` */
-export function invalid(pointer: string, detail: string): Problem {
-  return new Problem('invalid', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] })
 }
 
 export const description = text({ max: 500, pattern: /^[^\p{Cc}]*$/u, form: 'expected one line of text' })

@@ -5,12 +5,12 @@ import type { Access, Principal } from '../../../auth/types.ts'
 import { accountNameForm, isAccountName, isPartName } from '../../../identity/names.ts'
 import type { Account, AccountChange, Member, Team } from '../../../metadata/account-facts.ts'
 import { newAccount } from '../start.ts'
+import { asOwner } from '../../owned.ts'
 import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
 import { expectEmpty, removalOf, withoutAbsent } from './users.ts'
 
 /** Who belongs to an organization, and who is one of its owners. */
 const asMember = ({ org }: { org: string }): Access[] => [{ type: 'organization', name: org, action: 'read' }]
-export const asOwner = ({ org }: { org: string }): Access[] => [{ type: 'organization', name: org, action: 'admin' }]
 
 const showOrganization = ({ name, description, createsOnPush, createdAt }: Account) => ({
   name,

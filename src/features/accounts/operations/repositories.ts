@@ -7,7 +7,7 @@ import { roleNames } from '../../../identity/roles.ts'
 import type { Account, RoleGrant } from '../../../metadata/account-facts.ts'
 import { isRepository } from '../../../oci/reference.ts'
 import { type Deps, edit, found, invalid, timeOf } from './deps.ts'
-import { asOwner } from './organizations.ts'
+import { asOwner } from '../../owned.ts'
 
 type InRepository = { repository: string }
 

@@ -4,7 +4,7 @@ import { isPartName, robotName } from '../../../identity/names.ts'
 import type { Account } from '../../../metadata/account-facts.ts'
 import { newAccount } from '../start.ts'
 import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
-import { asOwner } from './organizations.ts'
+import { asOwner, robotOf } from '../../owned.ts'
 import { endOf, makeToken, rotate, rotateBody, showToken, tokenBody } from './tokens.ts'
 import { removalOf, withoutAbsent } from './users.ts'
 
@@ -22,11 +22,6 @@ export function robotOperations(deps: Deps): Operation[] {
   const { facts, clock } = deps
   const organizationOf = async (name: string) =>
     found(await facts.find('account', { name, kind: 'organization' }), `organization ${name}`)
-  const robotOf = async ({ org, robot }: { org: string; robot: string }) =>
-    found(
-      await facts.find('account', { name: robotName(org, robot), kind: 'robot', organization: org }),
-      `robot ${robot} in ${org}`,
-    )
   const tokenOf = async (account: Account, id: string) =>
     found(await facts.find('access_token', { id, account: account.name }), `access token ${id} of ${account.name}`)
 
@@ -53,7 +48,7 @@ export function robotOperations(deps: Deps): Operation[] {
       path: '/orgs/:org/robots/:robot',
       summary: 'Show a robot',
       access: asOwner,
-      handle: async ({ params }) => ({ body: showRobot(await robotOf(params)) }),
+      handle: async ({ params }) => ({ body: showRobot(await robotOf(facts, params)) }),
     }),
 
     operation({
@@ -92,7 +87,7 @@ export function robotOperations(deps: Deps): Operation[] {
       replies: { 204: 'Deleted.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const robot = await robotOf(call.params)
+          const robot = await robotOf(facts, call.params)
           return { changes: removalOf(robot), action: 'robot.deleted', target: robot.name, answer: {} }
         }),
     }),
@@ -104,7 +99,7 @@ export function robotOperations(deps: Deps): Operation[] {
       access: asOwner,
       query: pageQuery,
       async handle({ params, query }) {
-        const { name } = await robotOf(params)
+        const { name } = await robotOf(facts, params)
         return page(
           query,
           (part) => facts.list('access_token', { account: name }, part),
@@ -123,7 +118,7 @@ export function robotOperations(deps: Deps): Operation[] {
       replies: { 201: 'Made; `secret` is not told again.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const robot = await robotOf(call.params)
+          const robot = await robotOf(facts, call.params)
           const { token, secret } = makeToken(deps, robot, call.body)
           return {
             changes: [{ table: 'access_token', put: token }],
@@ -144,7 +139,7 @@ export function robotOperations(deps: Deps): Operation[] {
       replies: { 201: 'Made; `secret` is not told again.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const robot = await robotOf(call.params)
+          const robot = await robotOf(facts, call.params)
           const old = await tokenOf(robot, call.params.id)
           const { token, secret, ended } = rotate(deps, robot, old, call.body)
           return {
@@ -165,7 +160,7 @@ export function robotOperations(deps: Deps): Operation[] {
       replies: { 204: 'Revoked.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const robot = await robotOf(call.params)
+          const robot = await robotOf(facts, call.params)
           const { id } = await tokenOf(robot, call.params.id)
           return {
             changes: [{ table: 'access_token', remove: { id } }],

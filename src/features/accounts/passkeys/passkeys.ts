@@ -1,13 +1,10 @@
 import { hash, type JsonWebKey, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { requestIdOf } from '../../../auth/request-id.ts'
-import type { Vault } from '../../../auth/vault.ts'
 import type { HttpRequest } from '../../../http/types.ts'
-import type { Throttle } from '../../throttle.ts'
-import type { Account, AccountFacts } from '../../../metadata/account-facts.ts'
+import type { Account } from '../../../metadata/account-facts.ts'
 import { OciError } from '../../../oci/errors.ts'
-import type { Log } from '../../../platform/log.ts'
-import type { Audit } from '../audit.ts'
+import type { SignInParts } from '../parts.ts'
 import { cookieName, readCookie, writeCookie } from '../sessions/cookies.ts'
 import { expectSafe } from '../sessions/origin.ts'
 import type { Session } from '../sessions/sessions.ts'
@@ -42,23 +39,13 @@ export interface Assertion {
   userHandle?: string | undefined
 }
 
-interface Deps {
-  facts: AccountFacts
-  vault: Vault
-  audit: Audit
-  throttle: Throttle
-  log: Log
-  clock: { now(): Date }
-  baseOf(message: IncomingMessage): string
-}
-
 export type Passkeys = ReturnType<typeof createPasskeys>
 
 /**
  * Passkeys (Web Authentication): users sign in with a key that their device keeps, for this site alone. A challenge is good once, for a few
  * minutes and for the browser that was given it.
  */
-export function createPasskeys({ facts, vault, audit, throttle, log, clock, baseOf }: Deps) {
+export function createPasskeys({ facts, vault, audit, throttle, log, clock, baseOf }: SignInParts) {
   const now = () => clock.now().getTime()
   const soon = () => new Date(now() + patienceMs)
   const originOf = (message: IncomingMessage) => new URL(baseOf(message)).origin
