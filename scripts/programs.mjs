@@ -42,6 +42,7 @@ const debianPrograms = {
   slapd: ['slapd'],
   slapadd: ['slapd'],
   ldapmodify: ['ldap-utils'],
+  chromium: ['chromium'],
 }
 
 // `ownModule`: modules that `go install` cannot resolve by version alone.

@@ -21,13 +21,14 @@ import { createFailures } from './platform/failures.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
 import { createAlone, type Member } from './processes/alone.ts'
+import { createCounting } from './processes/shared-counters.ts'
 import type { RegistryEvent } from './registry/ports/events.ts'
 import type { MetadataStore } from './registry/ports/metadata.ts'
 import { createRegistry } from './registry/registry.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { rescuing } from './storage/rescuing.ts'
 import { timed } from './storage/timed.ts'
-import { openStores } from './stores.ts'
+import { openSecrets, openStores } from './stores.ts'
 import { createOwner } from './volume/owner.ts'
 import { createOtherVolume } from './volume/other-volume.ts'
 import { createSharedVolume } from './volume/shared-volume.ts'
@@ -90,15 +91,31 @@ export async function createApp(options: AppOptions): Promise<App> {
     await store.close()
     throw error
   })
+  const secrets = await openSecrets(configuration, store.vault, clock).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
   const { metadata } = volume
   const repairFrom =
     configuration.scrub.repairFrom === undefined
       ? undefined
       : (await import('./backup/repair-source.ts')).createRepairSource({ configuration, clock })
+  const counting = createCounting({
+    own: member.counters ?? createLedger(clock),
+    tallies: isShared ? store.tallies : undefined,
+    isFirst: siblings.isFirst,
+    log,
+  })
   const features: Feature[] = await createFeatures(
     {
       ...{ configuration, storage, metadata, volume, log, clock, repairFrom },
-      ...{ vault: store.vault, accounts: store.accounts, collection: store.collection, history: store.history },
+      ...{
+        vault: store.vault,
+        secrets,
+        accounts: store.accounts,
+        collection: store.collection,
+        history: store.history,
+      },
       rules: store.rules,
       sizes: store.sizes,
       quotas: store.quotas,
@@ -107,7 +124,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       stopping: stopping.signal,
       metrics,
       siblings,
-      counters: member.counters ?? createLedger(clock),
+      counters: counting.counters,
       writeAccess,
       access: () => access,
       baseOf: createBase(configuration.http),
@@ -135,6 +152,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   /** Begins all that goes on beside requests; gives the address of the debug listener. */
   async function begin(): Promise<Address | undefined> {
     for (const feature of features) await feature.start?.()
+    counting.start()
     await upkeep?.begin()
     if (store.run) host = await member.host({ run: store.run, gate: volume.gate })
     return surface.debug?.listen()
@@ -158,6 +176,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       await upkeep?.stopJobs()
       for (const feature of features) await feature.stop?.()
       await upkeep?.end()
+      await counting.stop()
       await metadata.close()
       writer?.close()
     },

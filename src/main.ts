@@ -7,7 +7,7 @@ const usage = `Usage: holdfast COMMAND
   backup DEST [CONFIG]  back up a registry that may be running, to a folder or a bucket; also
                         backup ls, verify and restore
   db COMMAND            back up the database, restore it, or move it to another one
-  keys rewrap [CONFIG]  change the key that blobs are encrypted with
+  keys COMMAND          change the keys that others are wrapped by; tell the public ones
   garbage-collect CONFIG
                         delete what nothing refers to, of a registry that does not run
   admin user COMMAND    make and change users in the database itself
@@ -21,6 +21,7 @@ const usage = `Usage: holdfast COMMAND
   whoami                who you are there
   get-login-password    a password for docker, good for twelve hours
   token COMMAND         access tokens, yours or a robot's
+  session COMMAND       browsers in which you are signed in
   org, member, team     organizations and who belongs to them
   robot COMMAND         robots of an organization
   repo COMMAND          repositories: who sees them, who may do what
@@ -57,6 +58,7 @@ const commands: Record<string, () => Promise<{ run(args: string[]): Promise<void
   'get-login-password': () => import('./commands/get-login-password.ts'),
   whoami: () => import('./commands/whoami.ts'),
   token: () => import('./commands/token.ts'),
+  session: () => import('./commands/session.ts'),
   org: () => import('./commands/org.ts'),
   member: () => import('./commands/member.ts'),
   team: () => import('./commands/team.ts'),

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Configuration } from './config/configuration.ts'
+import type { Secrets, Vault } from './auth/vault.ts'
+import type { Configuration, WrappingKey } from './config/configuration.ts'
+import type { Keyring } from './keyring/keyring.ts'
+import { keysIn, sealedVault } from './keyring/sealed-vault.ts'
 import type { Place } from './metadata/copy/index.ts'
 import type { Run } from './metadata/sql/commands.ts'
 import type { SqlStore } from './metadata/sql/store.ts'
@@ -8,7 +11,6 @@ import { noUploadStates, type UploadStates } from './metadata/upload-states.ts'
 import { uploadsPath } from './registry/paths.ts'
 import type { RegistryEvent } from './registry/ports/events.ts'
 import type { StorageDriver } from './registry/ports/storage.ts'
-import type { Keyring } from './storage/encrypted/keyring.ts'
 import { keysPath } from './storage/encrypted/paths.ts'
 import { createFilesystem } from './storage/filesystem.ts'
 import { withTreeAt } from './volume/place.ts'
@@ -83,8 +85,36 @@ export async function openKeys(
       `Cannot read the blobs: they are encrypted (${keysPath} is there); name their keys in holdfast.storage.encryption.keys, with holdfast.storage.encryption.enabled: false if new ones shall not be`,
     )
   }
-  const { openKeyring } = await import('./storage/encrypted/keyring.ts')
-  return openKeyring({ storage, keys: encryption.keys, clock, mayMake: encryption.enabled })
+  const { openKeyring } = await import('./keyring/keyring.ts')
+  const { keyFiles } = await import('./storage/encrypted/key-files.ts')
+  return openKeyring({ place: keyFiles(storage), keys: encryption.keys, clock, mayMake: encryption.enabled })
+}
+
+/**
+ * Opens the keys that secrets in the database are encrypted with; undefined where the configuration has none.
+ * @throws Error that says what to do where they cannot be opened; then nothing was written
+ */
+export async function openSecretKeys(
+  keys: WrappingKey[],
+  vault: Vault,
+  clock: { now(): Date },
+): Promise<Keyring | undefined> {
+  const place = keysIn(vault)
+  if (keys.length === 0) {
+    if ((await place.ids()).length === 0) return undefined
+    throw new Error(`Cannot read ${place.what}: they are encrypted; name their keys in ${place.option}`)
+  }
+  const { openKeyring } = await import('./keyring/keyring.ts')
+  return openKeyring({ place, keys, clock, mayMake: true })
+}
+
+/** The part of the vault that nobody reads who has the database alone. @throws Error as `openSecretKeys` */
+export async function openSecrets(
+  { secretKeys }: Pick<Configuration, 'secretKeys'>,
+  vault: Vault,
+  clock: { now(): Date },
+): Promise<Secrets> {
+  return sealedVault(vault, await openSecretKeys(secretKeys, vault, clock))
 }
 
 /**

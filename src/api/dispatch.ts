@@ -99,7 +99,7 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
     } catch (error) {
       return problemReply(
         toProblem(error, (cause) => onError(cause, requestId)),
-        requestId,
+        request.headers,
       )
     }
   }

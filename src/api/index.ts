@@ -1,4 +1,3 @@
-import { requestIdOf } from '../auth/request-id.ts'
 import type { Principal } from '../auth/types.ts'
 import type { HttpRequest, HttpReply, Route } from '../http/types.ts'
 import type { OciError } from '../oci/errors.ts'
@@ -38,7 +37,7 @@ export function apiRoute({ load, session, ...options }: LazyApiOptions): Route {
     },
     async refuse(error: OciError, request) {
       const { problemOf, problemReply } = await import('./problem.ts')
-      return problemReply(problemOf(error), requestIdOf(request.headers))
+      return problemReply(problemOf(error), request.headers)
     },
   }
 }

@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { requestIdOf } from '../auth/request-id.ts'
 import type { HttpReply } from '../http/types.ts'
 import { reply } from '../http/types.ts'
 import type { OciError } from '../oci/errors.ts'
@@ -136,8 +138,9 @@ export function problemOf(error: OciError): Problem {
   })
 }
 
-/** The answer that tells of a problem. */
-export function problemReply({ kind, message, errors, headers }: Problem, requestId: string): HttpReply {
+/** The answer to a request of these headers that tells of a problem. */
+export function problemReply({ kind, message, errors, headers }: Problem, asked: IncomingHttpHeaders): HttpReply {
+  const requestId = requestIdOf(asked)
   const [status, title] = problems[kind]
   const body = {
     type: `/problems/${kind}`,
@@ -153,9 +156,13 @@ export function problemReply({ kind, message, errors, headers }: Problem, reques
       'Content-Type': 'application/problem+json',
       'Cache-Control': 'no-store',
       'X-Request-Id': requestId,
-      ...(kind === 'unauthorized' && { 'WWW-Authenticate': 'Basic realm="holdfast"' }),
+      ...(kind === 'unauthorized' && { 'WWW-Authenticate': challengeFor(asked) }),
       ...headers,
     },
     JSON.stringify(body),
   )
 }
+
+/** To a page of ours its visitor would be asked by the browser itself for a password, which it then remembers. */
+const challengeFor = (asked: IncomingHttpHeaders) =>
+  `${asked['sec-fetch-site'] === undefined ? 'Basic' : 'Bearer'} realm="holdfast"`

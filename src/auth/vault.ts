@@ -9,11 +9,19 @@ export interface Vault {
   list(kind: string): Promise<({ id: string } & VaultEntry)[]>
   /** Adds an entry unless one of this id is there; of many at once one is told true. */
   add(kind: string, id: string, entry: VaultEntry): Promise<boolean>
+  /** Puts another text in the place of this one, if it still stands there. */
+  replace(kind: string, id: string, before: string, after: string): Promise<boolean>
   /** Lets an entry that is there end at another moment. */
   extend(kind: string, id: string, endsAt: Date | undefined): Promise<void>
   delete(kind: string, id: string): Promise<void>
   /** Removes what has ended. */
   sweep(): Promise<void>
+}
+
+/** A vault for what must not be read by who has the database alone: where there is a key for it, texts are encrypted. */
+export interface Secrets extends Vault {
+  /** Encrypts what lies there in plain from before there was a key. */
+  seal(kind: string): Promise<void>
 }
 
 export interface VaultEntry {

@@ -19,7 +19,7 @@ export async function configurationOf(
   const { configuration } = await loadConfiguration({ file, flags: { data }, env: process.env })
   runAsOwner(
     configuration.storage.root,
-    configuration.storage.encryption ? filesOf(configuration) : [],
+    configuration.storage.encryption || configuration.secretKeys.length > 0 ? filesOf(configuration) : [],
     createLog('warn', (line) => process.stderr.write(line), { now: () => new Date() }),
   )
   return configuration

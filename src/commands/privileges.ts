@@ -14,10 +14,11 @@ const telling = [
 ]
 
 /** The files that are read while the registry runs. */
-export function filesOf({ auth, http, storage }: Configuration): string[] {
+export function filesOf({ auth, http, storage, secretKeys }: Configuration): string[] {
   const { source, clientCas = [] } = http.tls ?? {}
   const certificates = source && 'certificate' in source ? [source.certificate, source.key] : []
-  const keys = storage.encryption?.keys.flatMap((key) => (key.kind === 'file' ? [key.path] : [])) ?? []
+  const wrapping = [...(storage.encryption?.keys ?? []), ...secretKeys]
+  const keys = wrapping.flatMap((key) => (key.kind === 'file' ? [key.path] : []))
   return [...(auth?.kind === 'htpasswd' ? [auth.path] : []), ...certificates, ...clientCas, ...keys]
 }
 

@@ -38,6 +38,8 @@ export interface Configuration {
   }
   /** The URL of a PostgreSQL database that holds the facts; undefined: SQLite in the folder of the images. */
   databaseUrl: string | undefined
+  /** What wraps the keys of secrets in the database, the first new ones; none: secrets lie there in plain. */
+  secretKeys: WrappingKey[]
   auth: AuthConfiguration | undefined
   /** The token service; undefined: off. */
   tokens: TokensConfiguration | undefined
@@ -92,12 +94,15 @@ export interface EncryptionConfiguration {
   /** Whether new blobs are encrypted; those that are stay readable in any case. */
   enabled: boolean
   /** At least one; the first wraps. */
-  keys: ({ id: string } & (
-    | { kind: 'key'; key: string }
-    | { kind: 'file'; path: string }
-    | { kind: 'command'; command: string[] }
-  ))[]
+  keys: WrappingKey[]
 }
+
+/** A key that only wraps other keys, by its name. */
+export type WrappingKey = { id: string } & (
+  | { kind: 'key'; key: string }
+  | { kind: 'file'; path: string }
+  | { kind: 'command'; command: string[] }
+)
 
 export type ObjectStoreConfiguration = S3Configuration | AzureConfiguration | GcsConfiguration
 
@@ -365,6 +370,7 @@ export function defaultConfiguration(): Configuration {
       encryption: undefined,
     },
     databaseUrl: undefined,
+    secretKeys: [],
     auth: undefined,
     tokens: undefined,
     workloadIdentity: [],

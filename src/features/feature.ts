@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import type { Operation } from '../api/operation.ts'
 import type { AccessControl } from '../auth/control.ts'
 import type { Authenticator, Authorizer, Challenger, Principal } from '../auth/types.ts'
-import type { Vault } from '../auth/vault.ts'
+import type { Secrets, Vault } from '../auth/vault.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { AccountFacts } from '../metadata/account-facts.ts'
 import type { CollectionFacts } from '../metadata/collection-facts.ts'
@@ -29,6 +29,8 @@ export interface Platform {
   storage: StorageDriver
   metadata: MetadataStore
   vault: Vault
+  /** For keys and the like: what whoever reads the database must not have. */
+  secrets: Secrets
   accounts: AccountFacts
   collection: CollectionFacts
   history: HistoryFacts

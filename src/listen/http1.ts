@@ -8,19 +8,25 @@ interface Connection {
   busy: number
   /** Ends with the last of them. */
   last: Promise<void>
+  /** How many looks at the connection have found it waiting. */
+  idle: number
   response: ServerResponse | undefined
 }
+
+/** How often a connection that waits is looked at before it is closed. */
+const looks = 15
 
 export interface Http1Options {
   handle: Handle
   /** Answers what the parser refused. */
   refuse(error: Error & { code?: string }, socket: Socket): void
   headersMs: number
+  idleMs: number
   lingerMs: number
 }
 
 /** HTTP/1.1 over connections that the server accepts itself or is given by `take`. */
-export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Options) {
+export function createHttp1({ handle, refuse, headersMs, idleMs, lingerMs }: Http1Options) {
   const connections = new Map<Socket, Connection>()
   let closing = false
 
@@ -28,14 +34,14 @@ export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Option
     requestTimeout: 0, // a layer may take hours: the watchdog guards the rate instead
     headersTimeout: headersMs,
     connectionsCheckingInterval: Math.min(2000, headersMs),
-    keepAliveTimeout: 75_000, // longer than the idle time of usual load balancers
+    keepAliveTimeout: 0, // it sets a timer with every answer: a look at all connections now and then costs less
     maxHeaderSize: 64 << 10,
     highWaterMark: 64 << 10,
   })
   server.on('request', (message, response) => queue(message, response, false))
   server.on('checkContinue', (message, response) => queue(message, response, true))
   server.on('connection', (socket: Socket) => {
-    connections.set(socket, { busy: 0, last: Promise.resolve(), response: undefined })
+    connections.set(socket, { busy: 0, last: Promise.resolve(), idle: 0, response: undefined })
     socket.once('close', () => connections.delete(socket))
   })
   server.on('clientError', (error, socket: Socket) => {
@@ -45,10 +51,17 @@ export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Option
     else refuse(error, socket)
   })
 
+  const sweeper = setInterval(closeIdle, idleMs / looks).unref()
+  function closeIdle(): void {
+    for (const [socket, connection] of connections)
+      if (connection.busy === 0 && connection.idle++ >= looks) socket.destroySoon()
+  }
+
   /** Serves the requests of one connection one after the other: who pipelines may rely on their order (RFC 9112 9.3.2). */
   function queue(message: IncomingMessage, response: ServerResponse, expecting: boolean): void {
     const connection = connections.get(message.socket)
     if (!connection) return // closed already
+    connection.idle = 0
     const serveNow = () => serve(connection, message, response, expecting)
     connection.last = connection.busy++ === 0 ? serveNow() : connection.last.then(serveNow)
   }
@@ -58,6 +71,7 @@ export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Option
     if (closing) response.shouldKeepAlive = false
     await handle(message, response, expecting)
     connection.busy--
+    connection.idle = 0
     if (closing) closeWhenIdle(message.socket) // an answer's head may have gone out before the stop and kept the connection
   }
 
@@ -83,6 +97,7 @@ export function createHttp1({ handle, refuse, headersMs, lingerMs }: Http1Option
       for (const socket of connections.keys()) socket.destroy()
     },
     stop(): void {
+      clearInterval(sweeper)
       server.close() // ends http's own timer
     },
   }

@@ -41,7 +41,7 @@ const lingerMs = 500
 export function createListener(options: ListenerOptions): Listener {
   const { handle, refuse, pace, orders, log, clock } = options
   const { address, tls, http2: withHttp2, h2c } = options.http
-  const http1 = createHttp1({ handle, refuse, headersMs: pace.headersMs, lingerMs })
+  const http1 = createHttp1({ handle, refuse, headersMs: pace.headersMs, idleMs: pace.idleMs, lingerMs })
   const accepted = new Set<Socket>() // by us; without TLS and h2c HTTP/1 accepts by itself
   let http2: ReturnType<typeof import('./http2.ts').createHttp2> | undefined
   let front: TlsFront | undefined

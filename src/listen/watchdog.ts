@@ -4,6 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 export interface Pace {
   /** Milliseconds for the headers of a request. */
   headersMs: number
+  /** Milliseconds that a connection may wait for its next request. */
+  idleMs: number
   /** Bytes a second that a body or an answer must move in the long run. */
   bytesPerSecond: number
   /** Seconds a client has at the start, and the most it can save up by being faster. */
@@ -11,7 +13,8 @@ export interface Pace {
   maxSeconds: number
 }
 
-const defaults: Pace = { headersMs: 10_000, bytesPerSecond: 1024, startSeconds: 15, maxSeconds: 120 }
+// Load balancers drop idle connections after a minute; who drops them first should not be us.
+const defaults: Pace = { headersMs: 10_000, idleMs: 75_000, bytesPerSecond: 1024, startSeconds: 15, maxSeconds: 120 }
 const tickSeconds = 1
 
 interface Watched {

@@ -42,11 +42,12 @@ export async function openAccounts({ url, folder, clock }: Place): Promise<Opene
   }
   const { DatabaseSync } = await import('node:sqlite')
   const { createExecute, dialect, migrate, versionOf } = await import('./sqlite/dialect.ts')
-  const { lockFolder, makeFolder } = await import('./sqlite/folder.ts')
+  const { lockFolder, makeDatabaseFile, makeFolder } = await import('./sqlite/folder.ts')
   const path = join(folder, 'holdfast.db')
   makeFolder(folder)
   // A database that is to be made, or brought to a newer schema, must be nobody else's meanwhile.
   const isNew = !existsSync(path)
+  makeDatabaseFile(path)
   const database = new DatabaseSync(path, { timeout: waitMs })
   try {
     if (isNew || versionOf(database) < schemaVersion) {

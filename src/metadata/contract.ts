@@ -7,7 +7,11 @@ import { testEventsAndJobs } from './contract/events.ts'
 import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testRules } from './contract/rules.ts'
+<<<<<<< HEAD
+import { testTallies } from './contract/tallies.ts'
+=======
 import { testSizes } from './contract/sizes.ts'
+>>>>>>> seven
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVault } from './contract/vault.ts'
 import { testVolume } from './contract/volume.ts'
@@ -42,6 +46,7 @@ export function testMetadataStore(name: string, create: (clock: { now(): Date })
     testUploadStates(tools)
     testAccounts(tools)
     testVault(tools)
+    testTallies(tools)
     testRules(tools)
     testSizes(tools)
   })

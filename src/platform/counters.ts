@@ -1,5 +1,5 @@
 import { createPauses, type Patience } from './pauses.ts'
-import { createWindows, type Usage, type Window } from './windows.ts'
+import { createWindows, type Settled, type Usage, type Window } from './windows.ts'
 
 /** How many things that cost nothing more are remembered of how many. */
 const [maxFree, maxClients] = [100, 10_000]
@@ -16,7 +16,7 @@ export interface Taken {
 
 /**
  * What is counted once for all processes of a machine: how much somebody did, and how often they failed. It lies in memory, in one
- * process; every call is done at once, so no two of them see the same state.
+ * process; every call is done at once, so no two of them see the same state. What machines count together is `processes/shared-counters.ts`.
  */
 export function createLedger(clock: { now(): Date }) {
   const windows = createWindows(clock)
@@ -51,6 +51,8 @@ export function createLedger(clock: { now(): Date }) {
       windows.add(window)
       return windows.usage(window)
     },
+    unsettled: windows.unsettled,
+    settle: (all: Settled[]): void => windows.settle(all),
     begin: (all: Patience[]): number => pauses.begin(all),
     takeBack: pauses.takeBack,
   }
@@ -63,7 +65,17 @@ export type Counters = {
   [K in keyof Ledger]: (...args: Parameters<Ledger[K]>) => ReturnType<Ledger[K]> | Promise<ReturnType<Ledger[K]>>
 }
 
-const names = ['look', 'take', 'giveBack', 'allow', 'add', 'begin', 'takeBack'] as const satisfies (keyof Ledger)[]
+const names = [
+  'look',
+  'take',
+  'giveBack',
+  'allow',
+  'add',
+  'begin',
+  'takeBack',
+  'unsettled',
+  'settle',
+] as const satisfies (keyof Ledger)[]
 
 /** A ledger in another process, which is asked over `call`. */
 export function countersOver(call: (name: string, args: unknown[]) => Promise<unknown>): Counters {

@@ -14,10 +14,16 @@ export interface Patience {
   maxMs: number
 }
 
-const forgetMs = 60 * 60_000
+/** How long failures are remembered after the last one. */
+export const forgetMs = 60 * 60_000
 const maxCounts = 20_000
 
-/** Pauses after failures: after the free ones each is twice the one before. */
+/** How many milliseconds to wait after so many failures: after the free ones each time twice as long. */
+export function pauseAfter(failures: number, { free, maxMs }: Patience): number {
+  return failures > free ? Math.min(1000 * 2 ** (failures - free - 1), maxMs) : 0
+}
+
+/** Pauses after failures. */
 export function createPauses(clock: { now(): Date }) {
   const counts = new Map<string, Count>()
 
@@ -39,11 +45,11 @@ export function createPauses(clock: { now(): Date }) {
       const now = clock.now().getTime()
       const until = Math.max(...all.map(({ name }) => counts.get(name)?.until ?? 0))
       if (until > now) return until - now
-      for (const { name, free, maxMs } of all) {
-        const count = countOf(name, now)
+      for (const patience of all) {
+        const count = countOf(patience.name, now)
         count.failures++
         count.last = now
-        if (count.failures > free) count.until = now + Math.min(1000 * 2 ** (count.failures - free - 1), maxMs)
+        count.until = now + pauseAfter(count.failures, patience)
       }
       return 0
     },

@@ -52,6 +52,9 @@ describe('the management API', () => {
       body.errors.map(({ pointer }: { pointer: string }) => pointer),
       ['/isAdministrator', '/isAdmin'],
     )
+    // A browser would ask its user for a password by itself, and send it with everything from then on.
+    const toPage = await api('GET /users', { as: '', headers: { 'Sec-Fetch-Site': 'same-origin' } })
+    assert.deepEqual([toPage.status, toPage.headers.get('www-authenticate')], [401, 'Bearer realm="holdfast"'])
     const { headers } = await api('GET /', { headers: { 'X-Request-Id': 'mine-1' } })
     assert.equal(headers.get('x-request-id'), 'mine-1')
   })

@@ -115,6 +115,27 @@ describe('the command line', () => {
     assert.equal((await holdfast(['org', 'shw', 'nix'])).code, 2)
   })
 
+  it('lists and ends sessions of browsers', async () => {
+    const begin = async () => {
+      const body = JSON.stringify({ name: 'root', password: adminPassword })
+      const headers = { 'Content-Type': 'application/json' }
+      const reply = await fetch(`${registry.url}/api/v1/session`, { method: 'POST', headers, body })
+      return reply.headers.get('set-cookie')!.split(';')[0]!
+    }
+    const status = async (cookie: string) =>
+      (await fetch(`${registry.url}/api/v1/me`, { headers: { Cookie: cookie } })).status
+    const [one, two] = [await begin(), await begin()]
+    const [id = '', other = ''] = (await must(['session', 'ls', '-o', 'name'])).split('\n')
+    assert.match(await must(['session', 'ls']), new RegExp(`\n${id} +password +20.* 127\\.0\\.0\\.1 +node\n`))
+    await must(['session', 'end', id])
+    assert.deepEqual([await status(one), await status(two)].toSorted(), [200, 401])
+    assert.equal((await holdfast(['session', 'end', id])).code, 5)
+    for (const args of [[], [other, '--all']]) assert.equal((await holdfast(['session', 'end', ...args])).code, 2)
+    await must(['session', 'end', '--all', '--user', 'root'])
+    assert.deepEqual([await status(one), await status(two)], [401, 401])
+    assert.equal(await must(['session', 'ls', '-o', 'json']), '[]')
+  })
+
   it('lets a robot push and pull with real clients', { skip: need('crane', 'skopeo') }, async () => {
     const secret = await must(['token', 'create', 'ci', '--robot', 'acme/ci'])
     await simpleLayout(join(folder, 'layout'))

@@ -132,6 +132,117 @@ describe('a session', () => {
     now += 10 * 60_000
   })
 
+  it('is listed with all others of its user, who ends those', async () => {
+    await here.must('DELETE /users/ann/sessions')
+    const browsers = [await signIn('ann'), await signIn('ann'), await signIn('ann')].map(({ browser }) => browser)
+    const [own, second, third] = browsers as [TestBrowser, TestBrowser, TestBrowser]
+    const list = async () => {
+      const reply = await own.visit(`${here.url}/api/v1/users/ann/sessions`)
+      return ((await reply.json()) as { items: Record<string, unknown>[] }).items
+    }
+    const end = async (browser: TestBrowser, path: string) => {
+      const headers = { 'X-CSRF-Token': await tokenOf(browser) }
+      const reply = await browser.visit(`${here.url}/api/v1${path}`, { method: 'DELETE', from: here.url, headers })
+      return reply.status
+    }
+    const items = await list()
+    assert.deepEqual(
+      items.map(({ by, address, agent, isCurrent }) => [by, address, agent, isCurrent]).toSorted(),
+      [false, false, true].map((isCurrent) => ['password', '127.0.0.1', 'node', isCurrent]),
+    )
+    assert.ok(!browsers.some((browser) => JSON.stringify(items).includes(secretOf(browser)!)))
+    const current = items.find(({ isCurrent }) => isCurrent)!
+    const [other] = items.filter(({ isCurrent }) => !isCurrent)
+    await here.addUser('carl')
+    const carl = (await signIn('carl')).browser
+    for (const path of ['/users/ann/sessions', `/users/ann/sessions/${String(other!.id)}`])
+      assert.equal(await end(carl, path), 403)
+    assert.equal(await end(carl, `/users/carl/sessions/${String(other!.id)}`), 404)
+    assert.equal(await statusOf(carl, '/users/ann/sessions'), 403)
+    assert.equal((await list()).length, 3)
+
+    assert.equal(await end(own, `/users/ann/sessions/${String(other!.id)}`), 204)
+    assert.equal(await end(own, `/users/ann/sessions/${String(other!.id)}`), 404)
+    assert.equal(
+      [second, third].length -
+        (await Promise.all([second, third].map((one) => statusOf(one)))).filter((s) => s === 401).length,
+      1,
+    )
+    assert.equal(await end(own, '/users/ann/sessions'), 204)
+    assert.deepEqual(await Promise.all([own, second, third].map((one) => statusOf(one))), [200, 401, 401])
+    assert.deepEqual(
+      (await list()).map(({ id }) => id),
+      [current.id],
+    )
+    // An administrator ends them all; by credentials none is one's own.
+    assert.equal((await here.must('GET /users/ann/sessions')).items[0].isCurrent, false)
+    await here.must('DELETE /users/ann/sessions')
+    assert.equal(await statusOf(own), 401)
+    assert.equal(await statusOf(carl), 200)
+    const ended = await eventually(async () => {
+      const { items } = await here.must('GET /audit?action=session.ended&actor=root')
+      return items.length > 0 && items[0]
+    })
+    assert.deepEqual(ended.detail, { of: 'ann' })
+    assert.equal((await here.api('GET /users/acme/sessions')).status, 404)
+  })
+
+  it('stays where its user sets another password, as a new one, and all others end', async () => {
+    const [own, other] = [(await signIn('ann')).browser, (await signIn('ann')).browser]
+    const before = secretOf(own)!
+    const body = { password: 'a third password', current: passwordOf('ann') }
+    const headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': await tokenOf(own) }
+    const path = `${here.url}/api/v1/users/ann/password`
+    const wrong = JSON.stringify({ ...body, current: 'wrong' })
+    assert.equal((await own.visit(path, { method: 'PUT', from: here.url, headers, body: wrong })).status, 403)
+    const reply = await own.visit(path, { method: 'PUT', from: here.url, headers, body: JSON.stringify(body) })
+    assert.equal(reply.status, 204)
+    assert.notEqual(secretOf(own), before)
+    assert.deepEqual([await statusOf(own), await statusOf(other)], [200, 401])
+    assert.equal((await here.must('GET /users/ann/sessions')).items.length, 1)
+    const thief = createBrowser()
+    thief.cookies.set(`${here.host} holdfast`, before)
+    assert.equal(await statusOf(thief), 401)
+    // What the operator does beside the registry ends them as well: they are not even listed.
+    await here.must('PUT /users/ann', { body: { password: passwordOf('ann') } })
+    assert.deepEqual([await statusOf(own), (await here.must('GET /users/ann/sessions')).items.length], [401, 0])
+  })
+
+  it('is one of a hundred at most: then the oldest ends', async () => {
+    const first = (await signIn('ann')).browser
+    now += 1000
+    const rest: TestBrowser[] = []
+    for (let i = 0; i < 99; i++) rest.push((await signIn('ann')).browser)
+    assert.equal(await statusOf(first), 200)
+    now += 1000
+    await signIn('ann')
+    assert.deepEqual([await statusOf(first), await statusOf(rest[0]!)], [401, 200])
+    assert.equal((await here.must('GET /users/ann/sessions')).items.length, 100)
+    await here.must('DELETE /users/ann/sessions')
+  })
+
+  it('is shown on the page, which ends those of other browsers', async () => {
+    const [own, other] = [(await signIn('ann')).browser, createBrowser()]
+    const page = async () => (await own.visit(`${here.url}/sign-in`)).text()
+    assert.ok(!(await page()).includes('Sign out there'))
+    const evil = { 'User-Agent': '<script>alert(1)</script>', 'Content-Type': 'application/json' }
+    await other.visit(session, {
+      method: 'POST',
+      body: JSON.stringify({ name: 'ann', password: passwordOf('ann') }),
+      headers: evil,
+    })
+    const text = await page()
+    assert.match(text, /since \d{4}-\d\d-\d\d \d\d:\d\d UTC, from 127\.0\.0\.1: &lt;script&gt;alert\(1\)/)
+    const fields = { csrf: /name="csrf" value="([^"]+)"/.exec(text)![1]!, where: 'elsewhere' }
+    assert.equal((await own.submit(`${here.url}/sign-out`, { ...fields, csrf: 'x' })).status, 403)
+    assert.equal(await statusOf(other), 200)
+    assert.equal((await own.submit(`${here.url}/sign-out`, fields)).status, 303)
+    assert.deepEqual([await statusOf(own), await statusOf(other)], [200, 401])
+    const { csrf } = fields
+    assert.equal((await own.submit(`${here.url}/sign-out`, { csrf })).status, 303)
+    assert.equal(await statusOf(own), 401)
+  })
+
   it('ends when nobody uses it, and a week after the sign-in in any case', async () => {
     const { browser } = await signIn('ann')
     for (let hours = 0; hours < 7 * 24 - 8; hours += 8) {

@@ -16,7 +16,7 @@ const kinds = Object.keys(problems) as (keyof typeof problems)[]
 describe('the pages of problems', () => {
   it('are where each problem says', async () => {
     for (const kind of kinds) {
-      const { type, title, status } = JSON.parse(String(problemReply(new Problem(kind, ''), '').body))
+      const { type, title, status } = JSON.parse(String(problemReply(new Problem(kind, ''), {}).body))
       const text = await get(type)
       assert.equal(text.status, 200, type)
       assert.match(String(text.headers.get('content-type')), /^text\/plain/)

@@ -13,7 +13,7 @@ import { call, digestOf, pathOf, useRegistry } from '../support/client.ts'
 // The real parts with a patience that a test can wait for: what is slower than 1,000 bytes a second has about two seconds.
 const data = await mkdtemp(join(tmpdir(), 'holdfast-pace-'))
 const log = createLog('error', () => undefined, { now: () => new Date() })
-const pace = { headersMs: 400, bytesPerSecond: 1000, startSeconds: 1, maxSeconds: 2 }
+const pace = { headersMs: 400, idleMs: 1500, bytesPerSecond: 1000, startSeconds: 1, maxSeconds: 2 }
 const app = await createApp({ configuration: configurationFor(data), log, pace })
 const { address } = await app.listen()
 const { port } = address as { port: number }
@@ -65,6 +65,14 @@ describe('the pace of a client', { concurrency: true }, () => {
     const { ms, text } = await ended
     assert.ok(ms < 3000, `cut after ${ms} ms`)
     assert.match(text, /^(HTTP\/1.1 408 |$)/)
+  })
+
+  it('closes a connection that waits too long for its next request, and not before', async () => {
+    const { socket, ended } = open()
+    await drip(socket, 'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n', { everyMs: 700, times: 4 })
+    const { ms, text } = await ended
+    assert.equal(text.match(/HTTP\/1.1 200/g)?.length, 4)
+    assert.ok(ms > 3000 && ms < 5500, `closed after ${ms} ms`)
   })
 
   for (const framing of ['Content-Length: 1000', 'Transfer-Encoding: chunked'])

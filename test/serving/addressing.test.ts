@@ -167,7 +167,7 @@ it('lets a request in flight end when it stops, and cuts it when its time is ove
       upload.on('response', (answer) => resolve(answer.statusCode)).on('error', () => resolve('cut')),
     )
     upload.write('hello')
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 300))
     const closed = app.close()
     setTimeout(() => upload.end('world'), 1000)
     assert.equal(await answered, expected)

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Configuration } from '../../src/config/configuration.ts'
+import { basic, passwordOf, useAccounts } from '../support/accounts.ts'
 import { type TestApp, useApp } from '../support/app.ts'
+import { createBrowser } from '../support/browser.ts'
 import { type Answer, type CallOptions, call, codesOf, describeContent, digestOf, types } from '../support/client.ts'
 import { pushImage } from '../support/registry.ts'
+import { tokensOn } from '../tokens/tools.ts'
 
 const ask = ({ port }: TestApp, method: string, path: string, options?: CallOptions) =>
   call(`http://127.0.0.1:${port}`, method, path, options)
@@ -42,6 +45,56 @@ describe('read-only mode', () => {
       assertUnsupported(await ask(app, method, path), /read-only for maintenance/)
     assert.equal((await ask(app, 'GET', '/v2/a/b/manifests/v1')).status, 200)
     assert.equal((await ask(app, 'HEAD', `/v2/a/b/blobs/${digestOf('layer')}`)).status, 200)
+    await app.close()
+    await rm(folder, { recursive: true })
+  })
+
+  it('lets everybody sign in and out, and credentials be taken back', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-rules-'))
+    const tokensIn = (configuration: Configuration) => (configuration.tokens = { ...tokensOn })
+    const writable = await useAccounts(tokensIn, { folder })
+    await writable.addUser('ann')
+    await writable.close()
+    const app = await useAccounts(
+      (configuration) => {
+        tokensIn(configuration)
+        configuration.storage.readOnly = true
+      },
+      { folder },
+    )
+    const { api, url, root } = app
+    const browser = createBrowser()
+    const fields = { name: 'ann', password: passwordOf('ann') }
+    assert.equal((await browser.submit(`${url}/sign-in`, fields)).status, 303)
+    const page = await (await browser.visit(`${url}/sign-in`)).text()
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page)![1]!
+    const device = await browser.submit(`${url}/device_authorization`, {})
+    const { user_code: code } = (await device.json()) as { user_code: string }
+    const shown = await browser.submit(`${url}/device`, { csrf, user_code: code, answer: 'allow' })
+    assert.match(await shown.text(), /is signed in/)
+    assert.equal((await browser.submit(`${url}/sign-out`, { csrf })).status, 303)
+    assert.ok((await (await browser.visit(`${url}/sign-in`)).text()).includes('name="password"'))
+
+    const grant = { grant_type: 'password', username: 'ann', password: passwordOf('ann'), access_type: 'offline' }
+    for (const path of ['/token', '/oauth2/token', '/auth/token'])
+      assert.equal((await browser.submit(url + path, grant)).status, 200, path)
+    assert.equal((await api('POST /session', { as: '', body: fields })).status, 204)
+    const { secret, id } = await app.must('POST /tokens', { as: app.user('ann'), body: { name: 'x' } })
+    assert.equal(await app.status('GET /', basic('ann', secret)), 200)
+    assert.equal((await api(`DELETE /tokens/${id}`, { as: app.user('ann') })).status, 204)
+    assert.equal((await api('PUT /users/ann', { body: { isDisabled: true } })).status, 200)
+    assert.equal(await app.status('GET /', app.user('ann')), 401)
+    for (const request of [
+      'PUT /orgs/acme',
+      'PUT /repos/ann/app',
+      'POST /jobs',
+      'PUT /policies/p',
+      'DELETE /orgs/acme',
+    ])
+      assert.equal((await api(request, { body: {} })).status, 405, request)
+    assert.equal(await app.status('POST /ann/app/blobs/uploads/', root), 405)
+    for (const path of ['/tokens', '/device/x', '/v2/token', '/x/api/v1/session', '/api/v1/users%2f..%2frepos'])
+      assert.notEqual((await ask(app, 'POST', path)).status, 200, path)
     await app.close()
     await rm(folder, { recursive: true })
   })

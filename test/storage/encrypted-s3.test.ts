@@ -8,7 +8,8 @@ import { createSqliteStore } from '../../src/metadata/sqlite/store.ts'
 import { noUploadStates } from '../../src/metadata/upload-states.ts'
 import { testStorageDriver } from '../../src/storage/contract.ts'
 import { createEncryptedStorage } from '../../src/storage/encrypted/driver.ts'
-import { openKeyring } from '../../src/storage/encrypted/keyring.ts'
+import { keyFiles } from '../../src/storage/encrypted/key-files.ts'
+import { openKeyring } from '../../src/keyring/keyring.ts'
 import { createObjectStorage } from '../../src/storage/object/driver.ts'
 import { need } from '../support/programs.ts'
 import { s3For, startS3 } from '../support/s3.ts'
@@ -28,7 +29,7 @@ describe('encryption over S3', { skip: need('versitygw') }, async () => {
     await server.makeBucket(bucket)
     const options = { store: s3For(server.url, bucket), partSize: 8 << 20, uploads, id: randomUUID, redirect: false }
     const storage = createObjectStorage({ ...options, states: noUploadStates }) // as at the start, before there is a database
-    const keyring = await openKeyring({ storage, keys, clock, mayMake: true })
+    const keyring = await openKeyring({ place: keyFiles(storage), keys, clock, mayMake: true })
     const inner = createObjectStorage({ ...options, states })
     return {
       driver: createEncryptedStorage({ inner, states, keyring, isOn: true, uploads }),
@@ -41,7 +42,7 @@ describe('encryption over S3', { skip: need('versitygw') }, async () => {
     await server.makeBucket(bucket)
     const nodes = await useNodes(2, s3For(server.url, bucket))
     const open = async ({ driver: inner, states }: (typeof nodes)[number]) => {
-      const keyring = await openKeyring({ storage: inner, keys, clock, mayMake: true })
+      const keyring = await openKeyring({ place: keyFiles(inner), keys, clock, mayMake: true })
       return createEncryptedStorage({ inner, states, keyring, isOn: true, uploads })
     }
     const [a, b] = await Promise.all(nodes.map(open))

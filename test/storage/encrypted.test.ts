@@ -8,9 +8,10 @@ import { after, describe, it } from 'node:test'
 import { createSqliteStore } from '../../src/metadata/sqlite/store.ts'
 import type { StorageDriver } from '../../src/registry/ports/storage.ts'
 import { createEncryptedStorage } from '../../src/storage/encrypted/driver.ts'
-import { wrap } from '../../src/storage/encrypted/format.ts'
-import { openKeyring } from '../../src/storage/encrypted/keyring.ts'
-import type { MasterKeyOptions } from '../../src/storage/encrypted/master-keys.ts'
+import { keyFiles } from '../../src/storage/encrypted/key-files.ts'
+import { wrap } from '../../src/keyring/wrapping.ts'
+import { openKeyring } from '../../src/keyring/keyring.ts'
+import type { MasterKeyOptions } from '../../src/keyring/master-keys.ts'
 import { createFilesystem } from '../../src/storage/filesystem.ts'
 import { ignore, readAll, streamOf } from './tools.ts'
 
@@ -27,7 +28,7 @@ let count = 0
 /** A storage; with `root` another one over the same bytes, as after a restart or at another node. */
 async function open({ root = join(folder, String(count++)), keys = [one], isOn = true } = {}) {
   const inner = createFilesystem(root)
-  const keyring = await openKeyring({ storage: inner, keys, clock, mayMake: isOn })
+  const keyring = await openKeyring({ place: keyFiles(inner), keys, clock, mayMake: isOn })
   const driver = createEncryptedStorage({ inner, states, keyring, isOn, uploads: 'holdfast/uploads' })
   return { root, inner, keyring, driver, file: (path: string) => join(root, 'holdfast/encrypted', path) }
 }

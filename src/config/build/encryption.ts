@@ -1,9 +1,8 @@
 import { resolve } from 'node:path'
-import type { EncryptionConfiguration } from '../configuration.ts'
+import type { EncryptionConfiguration, WrappingKey } from '../configuration.ts'
 import { type Build, withoutUndefined } from './tools.ts'
 
 const path = 'holdfast.storage.encryption'
-type Key = EncryptionConfiguration['keys'][number]
 
 /** The keys blobs are encrypted with, if any are given, and what does not go together with that. */
 export function buildEncryption(build: Build): EncryptionConfiguration | undefined {
@@ -13,18 +12,28 @@ export function buildEncryption(build: Build): EncryptionConfiguration | undefin
       build.error(`${path}.keys`, 'is missing: expected a list of keys, each with an id and a key, file or command')
     return undefined
   }
-  const keys = given.flatMap((key, index) => buildKey(build, `${path}.keys.${index}`, key) ?? [])
-  const ids = keys.map(({ id }) => id)
-  for (const [index, id] of ids.entries())
-    if (ids.indexOf(id) < index)
-      build.error(`${path}.keys.${index}.id`, `is ${JSON.stringify(id)} again: expected an id of its own`)
+  const keys = buildKeys(build, `${path}.keys`, given)
   checkTogether(build, enabled ?? true)
   return { enabled: enabled ?? true, keys }
 }
 
+/** The keys that secrets in the database are encrypted with; none: they are not. */
+export function buildSecretKeys(build: Build): WrappingKey[] {
+  return buildKeys(build, 'holdfast.secrets.keys', build.reading.values.holdfast.secrets.keys)
+}
+
 type Given = Build['reading']['values']['holdfast']['storage']['encryption']['keys'][number]
 
-function buildKey({ error, missing }: Build, at: string, { id, key, file, command }: Given): Key | undefined {
+function buildKeys(build: Build, at: string, given: Given[]): WrappingKey[] {
+  const keys = given.flatMap((key, index) => buildKey(build, `${at}.${index}`, key) ?? [])
+  const ids = keys.map(({ id }) => id)
+  for (const [index, id] of ids.entries())
+    if (ids.indexOf(id) < index)
+      build.error(`${at}.${index}.id`, `is ${JSON.stringify(id)} again: expected an id of its own`)
+  return keys
+}
+
+function buildKey({ error, missing }: Build, at: string, { id, key, file, command }: Given): WrappingKey | undefined {
   if (!id) missing(`${at}.id`, 'a name, such as 2026')
   const words = withoutUndefined(command)
   const count = [key, file, words[0]].filter((value) => value !== undefined).length

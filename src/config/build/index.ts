@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Configuration, HealthConfiguration, NotificationEndpoint } from '../configuration.ts'
 import { buildClientCertificates } from './client-certificates.ts'
-import { buildEncryption } from './encryption.ts'
+import { buildEncryption, buildSecretKeys } from './encryption.ts'
 import { buildHttp } from './http.ts'
 import { buildObjectStore } from './object-stores.ts'
 import { buildImmutability, buildQuotas, buildRetention } from './rules.ts'
@@ -47,6 +47,7 @@ export function buildConfiguration(reading: Reading, problems: Problems, id: () 
       encryption,
     },
     databaseUrl: holdfast.database.url,
+    secretKeys: buildSecretKeys(build),
     auth: buildAuth(build),
     tokens: buildTokens(build),
     workloadIdentity: buildWorkloadIdentity(build),

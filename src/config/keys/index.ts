@@ -57,6 +57,25 @@ const validation = section('What pushed manifests may hold.', {
   }),
 })
 
+/** Keys of which the first wraps others. */
+const wrappingKeys = (text: string) =>
+  list(
+    text,
+    section(
+      'A key: one of key, file and command.',
+      {
+        id: key(textKind, 'Its name, which stays.'),
+        key: key(secretKeyKind, 'The key itself, for a variable.', { secret: true }),
+        file: key(textKind, 'The file that holds it.'),
+        command: list(
+          'A program that knows it, with its arguments: `wrap` or `unwrap` is added, base64 goes in and comes out.',
+          key(textKind, 'A word of it.'),
+        ),
+      },
+      { strict: true },
+    ),
+  )
+
 const holdfast = section(
   'What registry:2 does not have.',
   {
@@ -163,24 +182,20 @@ const holdfast = section(
           'Encrypting blobs before they are stored.',
           {
             enabled: key(booleanKind, 'Whether new blobs are encrypted; by default where there are keys.'),
-            keys: list(
+            keys: wrappingKeys(
               'Keys that wrap the keys of the volume: the first wraps new ones, the others open what they wrapped before.',
-              section(
-                'A key: one of key, file and command.',
-                {
-                  id: key(textKind, 'Its name, which stays.'),
-                  key: key(secretKeyKind, 'The key itself, for a variable.', { secret: true }),
-                  file: key(textKind, 'The file that holds it.'),
-                  command: list(
-                    'A program that knows it, with its arguments: `wrap` or `unwrap` is added, base64 goes in and comes out.',
-                    key(textKind, 'A word of it.'),
-                  ),
-                },
-                { strict: true },
-              ),
             ),
           },
           { strict: true },
+        ),
+      },
+      { strict: true },
+    ),
+    secrets: section(
+      'Encrypting secrets in the database: the keys that tokens are signed with.',
+      {
+        keys: wrappingKeys(
+          'Keys that wrap the keys of secrets: the first wraps new ones, the others open what they wrapped before.',
         ),
       },
       { strict: true },

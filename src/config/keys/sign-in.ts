@@ -144,7 +144,7 @@ export const rateLimits = section(
   'How much is too much.',
   {
     pulls: section(
-      'Pulls of manifests, as Docker Hub counts them; each machine counts for itself.',
+      'Pulls of manifests, as Docker Hub counts them; with PostgreSQL all nodes count together.',
       {
         anonymous: key(integerKind(0), 'How many an address may do without signing in; 0: any number.', {
           default: '0',

@@ -53,7 +53,9 @@ export const storage = section(
         dryrun: key(booleanKind, 'Whether it is only said in the log.', { default: 'false' }),
       }),
       readonly: section('Reading without writing.', {
-        enabled: key(booleanKind, 'Whether pushes and deletes are refused.', { default: 'false' }),
+        enabled: key(booleanKind, 'Whether pushes, deletes and other changes are refused; who signs in may.', {
+          default: 'false',
+        }),
       }),
     }),
   },

@@ -4,8 +4,8 @@ import { createOrganizations } from './organizations.ts'
 import { createPullLimits } from './pulls.ts'
 
 /**
- * How much is too much: pulls by user, address and organization, wrong passwords by address. All processes of a machine count
- * together, in memory.
+ * How much is too much: pulls by user, address and organization, wrong passwords by address. Those who count
+ * together say where.
  */
 export function rateLimits({ configuration, accounts, clock, log }: Platform, { counters }: Serving): Feature {
   const { pulls, failedLogins } = configuration.rateLimits

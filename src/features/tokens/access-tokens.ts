@@ -4,7 +4,7 @@ import { isSignedBy, objectionTo, signJwt } from '../../auth/jwt.ts'
 import type { Scope } from '../../auth/scopes.ts'
 import type { Principal } from '../../auth/types.ts'
 import type { TokensConfiguration } from '../../config/configuration.ts'
-import type { createKeys } from './keys.ts'
+import type { createKeys } from '../../keyring/signing-keys.ts'
 
 interface Deps {
   configuration: TokensConfiguration

@@ -6,17 +6,17 @@ import type { Feature, Platform, Serving } from '../feature.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { bearerChallenger } from '../../auth/challenge.ts'
 import { createEndpoint, tokenChallenge } from './endpoint.ts'
-import { createKeys } from './keys.ts'
+import { createKeys } from '../../keyring/signing-keys.ts'
 import { createRefreshTokens, refreshPrefix } from './refresh.ts'
 
 /** The token service: who signed in goes on with a token of minutes, which says itself what it is good for. */
 export function tokens(
-  { vault, clock, log }: Platform,
+  { vault, secrets, clock, log }: Platform,
   { access: accessOf, baseOf }: Pick<Serving, 'access' | 'baseOf'>,
   configuration: TokensConfiguration,
 ): Feature {
   const access = () => accessOf()!
-  const keys = createKeys({ vault, clock, log })
+  const keys = createKeys({ vault: secrets, clock, log })
   const accessTokens = createAccessTokens({ configuration, keys, clock })
   const refreshTokens = createRefreshTokens({ vault, clock, access })
   const endpoint = createEndpoint({ accessTokens, refreshTokens, access, offline: configuration.offline, log })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { defaultConfiguration } from '../../config/configuration.ts'
+import { sealedVault } from '../../keyring/sealed-vault.ts'
 import { createSqliteStore } from '../../metadata/sqlite/store.ts'
 import { createLog } from '../../platform/log.ts'
 import { uploadPath } from '../../registry/paths.ts'
@@ -30,6 +31,7 @@ const [job] = uploadPurge({
   storage,
   metadata,
   vault: metadata.vault,
+  secrets: sealedVault(metadata.vault, undefined),
   accounts: metadata.accounts,
   collection: metadata.collection,
   history: metadata.history,
@@ -101,6 +103,7 @@ describe('the upload purge', () => {
       storage,
       metadata,
       vault: metadata.vault,
+      secrets: sealedVault(metadata.vault, undefined),
       accounts: metadata.accounts,
       collection: metadata.collection,
       history: metadata.history,
@@ -124,6 +127,7 @@ describe('the upload purge', () => {
         storage,
         metadata,
         vault: metadata.vault,
+        secrets: sealedVault(metadata.vault, undefined),
         accounts: metadata.accounts,
         collection: metadata.collection,
         history: metadata.history,

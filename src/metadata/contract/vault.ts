@@ -42,6 +42,16 @@ export function testVault({ store, reopen, passSeconds, now }: Tools): void {
       )
     })
 
+    it('replaces a text only where it is still the one that was read', async () => {
+      await vault().add('replaced', 'a', { text: 'one', endsAt: later(10) })
+      const attempts = ['two', 'three'].map((text) => vault().replace('replaced', 'a', 'one', text))
+      const done = await Promise.all(attempts)
+      assert.equal(done.filter(Boolean).length, 1)
+      assert.deepEqual(await vault().get('replaced', 'a'), { text: done[0] ? 'two' : 'three', endsAt: later(10) })
+      assert.equal(await vault().replace('replaced', 'b', '', 'one'), false)
+      await vault().delete('replaced', 'a')
+    })
+
     it('forgets what has ended, and gives its id to another', async () => {
       await vault().add('ends', 'a', { text: 'one', endsAt: later(10) })
       assert.equal(await vault().add('ends', 'a', { text: 'two', endsAt: later(10) }), false)

@@ -206,6 +206,12 @@ export const tables: Table[] = [
     page: small,
   },
   {
+    name: 'tally',
+    columns: { id: text, count: integer, until_at: integer, ends_at: integer },
+    key: ['id'],
+    page: small,
+  },
+  {
     name: 'refusal',
     columns: { sequence: integer, id: text, at: integer, body: text },
     key: ['sequence'],

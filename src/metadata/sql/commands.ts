@@ -13,6 +13,7 @@ import { measureCommands } from './size-facts.ts'
 import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
 import { digestOfTag, tag, untag } from './tags.ts'
+import { createTallyCommands } from './tallies.ts'
 import { uploadStateCommands } from './upload-states.ts'
 import { vaultCommands } from './vault.ts'
 import { createVolumeCommands } from './volume-commands.ts'
@@ -95,6 +96,7 @@ export function createCommands(dialect: Dialect) {
     ...createCollectionCommands({ dialect, repositoryId, record, trash, quotas, bytesOf }),
     ...quotas.commands,
     ...createRuleCommands({ dialect, record, trash }),
+    ...createTallyCommands(dialect),
     ...vaultCommands,
     ...measureCommands,
 

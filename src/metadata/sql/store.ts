@@ -9,6 +9,7 @@ import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import { limitsOn, type QuotaRule } from '../../rules/quotas.ts'
 import type { QuotaFacts } from '../quota-facts.ts'
 import type { SizeFacts } from '../size-facts.ts'
+import type { Tallies } from '../tally-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 import { createAccountFacts } from './account-facts.ts'
@@ -23,6 +24,7 @@ import { createHistory } from './history.ts'
 import { createProtection } from './protecting.ts'
 import { createQuotaFacts } from './quota-facts.ts'
 import { createSizeFacts } from './size-facts.ts'
+import { createTallies } from './tallies.ts'
 import { createUploadStates } from './upload-states.ts'
 import { createVault } from './vault.ts'
 import { createVolumeFacts } from './volume-facts.ts'
@@ -31,6 +33,7 @@ export type SqlStore = MetadataStore & {
   volume: VolumeFacts
   uploadStates: UploadStates
   vault: Vault
+  tallies: Tallies
   accounts: AccountFacts
   history: HistoryFacts
   collection: CollectionFacts
@@ -153,6 +156,7 @@ export function createSqlStore({
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),
+    tallies: createTallies({ run, now: leaseNow }),
     close,
   }
 }

@@ -14,6 +14,10 @@ export const vaultCommands = {
     )
     return added.length === 1
   },
+  *replaceInVault(kind: string, id: string, before: string, after: string): Steps<boolean> {
+    const text = 'update vault set text = ?4 where kind = ?1 and id = ?2 and text = ?3 returning id'
+    return (yield sql(text, kind, id, before, after)).length === 1
+  },
   *extendInVault(kind: string, id: string, endsAt: number | null): Steps<void> {
     yield sql('update vault set ends_at = ?3 where kind = ?1 and id = ?2', kind, id, endsAt)
   },
@@ -38,6 +42,7 @@ export function createVault({ read, run, now }: Deps): Vault {
     get: async (kind, id) => read(find(kind, id, now())),
     list: async (kind) => read(list(kind, now())),
     add: (kind, id, { text, endsAt }) => run('addToVault', { kind, id }, text, msOf(endsAt), now()),
+    replace: (kind, id, before, after) => run('replaceInVault', kind, id, before, after),
     extend: (kind, id, endsAt) => run('extendInVault', kind, id, msOf(endsAt)),
     delete: (kind, id) => run('deleteFromVault', kind, id),
     sweep: () => run('sweepVault', now()),

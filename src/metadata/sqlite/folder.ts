@@ -32,6 +32,11 @@ export function lockFolder(folder: string, waitMs = 0): DatabaseSync {
   }
 }
 
+/** Makes the file of a database, if it is not there, for nobody else: it holds keys, hashes of passwords and private images. */
+export function makeDatabaseFile(path: string): void {
+  closeSync(openSync(path, 'a', 0o600)) // its log gets the same mode
+}
+
 /** Makes the names in a folder durable; a folder above the store that this user may not read is somebody else's. */
 export function syncFolder(path: string): void {
   try {

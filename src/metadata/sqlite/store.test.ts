@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -55,5 +55,14 @@ it('lets only one process have a folder', async () => {
   assert.throws(() => createSqliteStore({ folder, clock }), /another Holdfast is using it/)
   await store.close()
   await createSqliteStore({ folder, clock }).close()
+  await rm(folder, { recursive: true })
+})
+
+it('is for nobody else: it holds keys and private images', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  const store = createSqliteStore({ folder, clock: { now: () => new Date() } })
+  for (const name of ['holdfast.db', 'holdfast.db-wal'])
+    assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name)
+  await store.close()
   await rm(folder, { recursive: true })
 })

@@ -9,7 +9,7 @@ import { createReads } from '../sql/reads.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
 import { createSqlStore, type SqlStore } from '../sql/store.ts'
 import { createExecute, dialect, migrate } from './dialect.ts'
-import { lockFolder, makeFolder, syncFolder } from './folder.ts'
+import { lockFolder, makeDatabaseFile, makeFolder, syncFolder } from './folder.ts'
 import { createMemory } from './memory.ts'
 import { openWithReserve } from './reserve.ts'
 import { createWriter } from './writer.ts'
@@ -83,6 +83,7 @@ export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run
 
 function openDatabase(path: string): DatabaseSync {
   try {
+    makeDatabaseFile(path)
     const database = new DatabaseSync(path)
     database.exec('pragma journal_mode = wal; pragma synchronous = full')
     migrate(database)

@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto'
 import { type Readable, Transform, Writable } from 'node:stream'
 import type { ByteRange, Content } from '../../http/types.ts'
+import type { InnerKey } from '../../keyring/keyring.ts'
 import { write } from '../file-content.ts'
 import { free } from '../receive.ts'
-import { chunkSize, damaged, headerSize, plainSize, readHeader, sealedChunk, unseal, type VolumeKey } from './format.ts'
+import { chunkSize, damaged, headerSize, plainSize, readHeader, sealedChunk, unseal } from './format.ts'
 
-type Find = (id: string) => Promise<VolumeKey>
+type Find = (id: string) => Promise<InnerKey>
 
 /** Published content, decrypted as it is read: chunk by chunk, none is sent before it is proven. */
 export function openSealed(stored: Content, find: Find): Content {

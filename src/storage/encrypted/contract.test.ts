@@ -6,7 +6,8 @@ import { createSqliteStore } from '../../metadata/sqlite/store.ts'
 import { testStorageDriver } from '../contract.ts'
 import { createFilesystem } from '../filesystem.ts'
 import { createEncryptedStorage } from './driver.ts'
-import { openKeyring } from './keyring.ts'
+import { openKeyring } from '../../keyring/keyring.ts'
+import { keyFiles } from './key-files.ts'
 
 testStorageDriver('the file system, encrypted', async () => {
   const root = await mkdtemp(join(tmpdir(), 'holdfast-encrypted-'))
@@ -14,7 +15,7 @@ testStorageDriver('the file system, encrypted', async () => {
   const { uploadStates: states, close } = createSqliteStore({ folder: join(root, `holdfast-${randomUUID()}`), clock })
   const inner = createFilesystem(join(root, 'volume'))
   const keys = [{ kind: 'key' as const, id: 'one', key: '11'.repeat(32) }]
-  const keyring = await openKeyring({ storage: inner, keys, clock, mayMake: true })
+  const keyring = await openKeyring({ place: keyFiles(inner), keys, clock, mayMake: true })
   return {
     driver: createEncryptedStorage({ inner, states, keyring, isOn: true, uploads: 'holdfast/uploads' }),
     dispose: async () => (await close(), rm(root, { recursive: true })),

@@ -7,7 +7,7 @@ import { createStates } from '../object/states.ts'
 import { openSealed, read as readFirst, streamOf } from './content.ts'
 import { createDirect } from './direct.ts'
 import { plainSize } from './format.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keyring } from '../../keyring/keyring.ts'
 import { sealedPath } from './paths.ts'
 import { createStaging, type Staged } from './staging.ts'
 

@@ -1,4 +1,6 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import type { InnerKey } from '../../keyring/keyring.ts'
+import { unwrap, wrap } from '../../keyring/wrapping.ts'
 import { free } from '../receive.ts'
 
 // Encrypted content, version 1 (docs/decisions/0006):
@@ -23,12 +25,6 @@ export const headerSize = magic.length + 8 + 40
 export type Mark = 'middle' | 'last' | 'held'
 const marks: Record<Mark, number> = { middle: 0, last: 1, held: 2 }
 
-/** A key of the volume, which wraps the data keys; `id` is 16 hexadecimal digits. */
-export interface VolumeKey {
-  id: string
-  key: Buffer
-}
-
 /** The way a chunk is encrypted or decrypted: its content's key, its number and its mark. */
 export interface Place {
   dataKey: KeyObject
@@ -41,32 +37,15 @@ export function damaged(what: string): Error {
   return Object.assign(new Error(`encrypted content is damaged: ${what}`), { code: 'EBADMSG' })
 }
 
-/** RFC 3394: needs no nonce, and notices another key. */
-export function wrap(key: Buffer, by: Buffer): Buffer {
-  const cipher = createCipheriv('id-aes256-wrap', by, Buffer.alloc(8, 0xa6))
-  return Buffer.concat([cipher.update(key), cipher.final()])
-}
-
-/** Undefined when it was not wrapped by this key. */
-export function unwrap(wrapped: Buffer, by: Buffer): Buffer | undefined {
-  try {
-    const decipher = createDecipheriv('id-aes256-wrap', by, Buffer.alloc(8, 0xa6))
-    const key = Buffer.concat([decipher.update(wrapped), decipher.final()])
-    return key.length === 32 ? key : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** A new data key, and the header that holds it. */
-export function makeHeader({ id, key }: VolumeKey): { header: Buffer; dataKey: KeyObject } {
+export function makeHeader({ id, key }: InnerKey): { header: Buffer; dataKey: KeyObject } {
   const dataKey = randomBytes(32)
   const header = Buffer.concat([magic, Buffer.from(id, 'hex'), wrap(dataKey, key)])
   return { dataKey: createSecretKey(dataKey), header } // as bytes it would be looked at again for each chunk
 }
 
 /** The data key in a header. @throws Error with the code EBADMSG when it is damaged */
-export async function readHeader(header: Buffer, find: (id: string) => Promise<VolumeKey>): Promise<KeyObject> {
+export async function readHeader(header: Buffer, find: (id: string) => Promise<InnerKey>): Promise<KeyObject> {
   if (header.length !== headerSize || !header.subarray(0, magic.length).equals(magic)) throw damaged('no header')
   const { key } = await find(header.toString('hex', magic.length, magic.length + 8))
   const dataKey = unwrap(header.subarray(magic.length + 8), key)

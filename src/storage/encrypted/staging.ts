@@ -6,7 +6,7 @@ import { createIntake } from '../object/intake.ts'
 import { conflict, type Known, type States } from '../object/states.ts'
 import { sendStaged, streamOf } from './content.ts'
 import { chunkSize, headerSize, makeHeader, readHeader, seal, sealedChunk, unseal } from './format.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keyring } from '../../keyring/keyring.ts'
 import { createSealingStream } from './stream.ts'
 
 /** Encrypted content on its way in: whole chunks in the storage, what comes after them right here, encrypted as well. */

@@ -22,7 +22,7 @@ const showPasskey = ({ id, label, credential, createdAt }: Shown) => ({
 export function passkeyOperations({ facts, clock, sessions, passkeys }: Deps): Operation[] {
   /** Whose session it is. @throws Problem forbidden, where passkeys are none of theirs */
   async function expectOwner(request: HttpRequest<unknown>): Promise<{ account: Account; session: Session }> {
-    const session = request.headers.authorization === undefined ? await sessions.find(request) : undefined
+    const session = await sessions.current(request)
     if (!session) throw new Problem('forbidden', 'passkeys belong to sessions: sign in by browser')
     const account = found(
       await facts.find('account', { name: session.user.name, kind: 'user' }),

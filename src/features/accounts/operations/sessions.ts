@@ -1,16 +1,39 @@
-import { anyone, type Operation, operation } from '../../../api/operation.ts'
+import { anyone, type Call, type Operation, operation } from '../../../api/operation.ts'
 import { Problem } from '../../../api/problem.ts'
 import { object, text } from '../../../api/schema.ts'
 import type { HttpRequest } from '../../../http/types.ts'
-import type { Session } from '../sessions/sessions.ts'
-import { type Deps, timeOf } from './deps.ts'
+import type { ListedSession, Session } from '../sessions/sessions.ts'
+import { type Deps, found, timeOf } from './deps.ts'
+import { selfOrAdministrator } from './users.ts'
 
-/** A browser's sign-in, what it is, and its end. */
-export function browserOperations({ sessions, signIn }: Deps): Operation[] {
+const showSession = ({ id, by, createdAt, endsAt, address, agent }: ListedSession, current: Session | undefined) => ({
+  id: shown(id),
+  by,
+  createdAt: timeOf(createdAt),
+  endsAt: timeOf(endsAt),
+  address,
+  agent,
+  isCurrent: id === current?.id,
+})
+
+/** As much of an id as tells the sessions of one user apart. */
+const shown = (id: string) => id.slice(0, 16)
+
+/** A browser's sign-in, what it is, and its end; and those of all browsers. */
+export function browserOperations({ facts, sessions, signIn }: Deps): Operation[] {
   async function expectSession(request: HttpRequest<unknown>): Promise<Session> {
-    const session = request.headers.authorization === undefined ? await sessions.find(request) : undefined
+    const session = await sessions.current(request)
     if (session) return session
     throw new Problem('unauthorized', 'there is no session: sign in')
+  }
+
+  /** The user of the path, and the caller's own session. */
+  async function about({
+    params: { name },
+    request,
+  }: Pick<Call<{ name: string }, unknown, unknown>, 'params' | 'request'>) {
+    found(await facts.find('account', { name, kind: 'user' }), `user ${name}`)
+    return { name, current: await sessions.current(request) }
   }
 
   return [
@@ -47,6 +70,45 @@ export function browserOperations({ sessions, signIn }: Deps): Operation[] {
       handle: async ({ request }) => ({
         headers: { 'Set-Cookie': await sessions.end(await expectSession(request), request.message) },
       }),
+    }),
+
+    operation({
+      method: 'GET',
+      path: '/users/:name/sessions',
+      summary: 'List the browsers in which somebody is signed in',
+      access: selfOrAdministrator,
+      async handle(call) {
+        const { name, current } = await about(call)
+        return { body: { items: (await sessions.list(name)).map((session) => showSession(session, current)) } }
+      },
+    }),
+
+    operation({
+      method: 'DELETE',
+      path: '/users/:name/sessions',
+      summary: 'Sign somebody out in all browsers but the one that asks',
+      access: selfOrAdministrator,
+      replies: { 204: 'Signed out.' },
+      async handle(call) {
+        const { name, current } = await about(call)
+        await sessions.endSome(name, ({ id }) => id !== current?.id, call.principal)
+        return {}
+      },
+    }),
+
+    operation({
+      method: 'DELETE',
+      path: '/users/:name/sessions/:id',
+      summary: 'Sign somebody out in one browser',
+      access: selfOrAdministrator,
+      replies: { 204: 'Signed out.' },
+      async handle(call) {
+        const { name } = await about(call)
+        const { id: wanted } = call.params
+        if ((await sessions.endSome(name, ({ id }) => shown(id) === wanted, call.principal)) === 0)
+          throw new Problem('not-found', `${name} has no session ${wanted}`)
+        return {}
+      },
     }),
   ]
 }

@@ -1,5 +1,6 @@
 import {
   administrator,
+  type Call,
   type Operation,
   expectMatch,
   operation,
@@ -28,7 +29,7 @@ export const showUser = ({ name, isAdministrator, isDisabled, description, passw
 const password = text({ min: 1, max: 1000 })
 
 /** Oneself, or whoever administers. */
-const selfOrAdministrator = ({ name }: { name: string }, principal: Principal): Access[] =>
+export const selfOrAdministrator = ({ name }: { name: string }, principal: Principal): Access[] =>
   principal.kind === 'user' && principal.name === name ? signedIn() : administrator()
 
 /** The same, but not by an access token: with it somebody could take the account over. */
@@ -98,7 +99,8 @@ export function userOperations(deps: Deps): Operation[] {
             answer: { status: present ? 200 : 201, body: showUser(next) },
           }
         })
-        if (fields.isDisabled) await sessions.endAll(name) // or they would be back with the account
+        // Or they would be back with the account; those of before another password are good no more.
+        if (fields.isDisabled || hashed !== undefined) await endSessions(call)
         return answer
       },
     }),
@@ -123,12 +125,16 @@ export function userOperations(deps: Deps): Operation[] {
             throw new Problem('forbidden', 'the current password is wrong: send it as "current"')
         }
         const hashed = await signIn.passwords.hash(body.password)
-        return edit(deps, call, async () => ({
+        const session = isOwn ? await sessions.current(call.request) : undefined
+        const answer = await edit(deps, call, async () => ({
           changes: [{ table: 'account', put: { ...(await userOf(name)), password: hashed } }],
           action: 'user.password-changed',
           target: name,
           answer: {},
         }))
+        await endSessions(call)
+        // Who has just said the password stays, in a new session; all others end.
+        return session ? { headers: { 'Set-Cookie': await sessions.begin(name, session.by, call.request) } } : answer
       },
     }),
 
@@ -138,17 +144,27 @@ export function userOperations(deps: Deps): Operation[] {
       summary: 'Delete a user with tokens, memberships and grants',
       access: administrator,
       replies: { 204: 'Deleted.' },
-      handle: async (call) =>
-        edit(deps, call, async () => {
+      async handle(call) {
+        const answer = await edit(deps, call, async () => {
           const { name } = call.params
           const user = await userOf(name)
           expectMatch(call.request, showUser(user))
           await expectAdministrator(user, undefined)
           await expectEmpty(deps, name)
           return { changes: removalOf(user), action: 'user.deleted', target: name, answer: {} }
-        }),
+        })
+        await endSessions(call)
+        return answer
+      },
     }),
   ]
+
+  function endSessions({
+    params: { name },
+    principal,
+  }: Pick<Call<{ name: string }, unknown, unknown>, 'params' | 'principal'>) {
+    return sessions.endSome(name, () => true, principal)
+  }
 
   /** @throws Problem conflict where nobody could administer any more */
   async function expectAdministrator(present: Account, next: Account | undefined): Promise<void> {

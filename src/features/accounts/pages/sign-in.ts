@@ -43,8 +43,15 @@ export function signInPages({ sessions, signIn, openid, prefix, baseOf }: Deps) 
     async show(request: Request): Promise<HttpReply> {
       const session = await sessions.find(request)
       if (!session) return form(200, localPath(request.query.get('return')))
+      const others = (await sessions.list(session.user.name)).filter(({ id }) => id !== session.id)
+      const elsewhere = html`<p>You are signed in in other browsers as well:</p>
+        <ul>
+          ${others.map(({ createdAt, address, agent }) => html`<li>${describe(createdAt, address, agent)}</li>`)}
+        </ul>
+        <p><button name="where" value="elsewhere">Sign out there</button></p>`
       const end = html`<form method="post" action="${`${prefix}/sign-out`}">
         <input type="hidden" name="csrf" value="${session.csrfToken}" /><button>Sign out</button>
+        ${others.length > 0 ? elsewhere : []}
       </form>`
       return page(
         200,
@@ -77,6 +84,10 @@ export function signInPages({ sessions, signIn, openid, prefix, baseOf }: Deps) 
       const session = await sessions.find(request)
       if (!session) return goTo('/sign-in')
       sessions.expectForm(session, request.message, sent.get('csrf'))
+      if (sent.get('where') === 'elsewhere') {
+        await sessions.endSome(session.user.name, ({ id }) => id !== session.id, session.user)
+        return goTo('/sign-in')
+      }
       const cookie = { 'Set-Cookie': await sessions.end(session, request.message) }
       const url = session.by === 'openid' ? await (await openid?.())?.logoutUrl(request.message) : undefined
       if (url === undefined) return goTo('/sign-in', cookie)
@@ -97,6 +108,11 @@ export function signInPages({ sessions, signIn, openid, prefix, baseOf }: Deps) 
       return goTo(returnTo === '/' ? '/sign-in' : returnTo, { 'Set-Cookie': cookie })
     },
   }
+}
+
+function describe(createdAt: number, address: string, agent: string): string {
+  const moment = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ')
+  return `since ${moment} UTC, from ${address}: ${agent === '' ? 'a browser without a name' : agent}`
 }
 
 /** What a browser is shown of an error. */

@@ -14,6 +14,9 @@ const [idleMs, lifeMs] = [12 * hour, 7 * 24 * hour]
 /** Its use is written so often at most. */
 const renewMs = 5 * minute
 const kind = 'session'
+/** What a user may know of a session, by the same id. */
+const ownKind = (name: string) => `sessions-of-${name}`
+const [maxSessions, maxAgent] = [100, 200]
 const cookie = 'holdfast'
 
 type User = Principal & { kind: 'user'; name: string }
@@ -29,8 +32,23 @@ interface Kept {
   standing: string
 }
 
+/** What is told of a session to whom it is of. */
+interface Told {
+  by: SignedInBy
+  createdAt: number
+  /** From where it began, and what the browser called itself. */
+  address: string
+  agent: string
+  /** As in `Kept`. */
+  standing: string
+}
+
+export interface ListedSession extends Told {
+  id: string
+  endsAt: number
+}
+
 export interface Session {
-  /** Known to the browser alone. */
   id: string
   user: User
   by: SignedInBy
@@ -77,7 +95,7 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
     if (secret === undefined || !entry) return undefined
     const { name, by, createdAt, standing: before } = JSON.parse(entry.text) as Kept
     if (now() >= createdAt + lifeMs || (await standingOf(name)) !== before) {
-      await vault.delete(kind, id)
+      await drop(name, id)
       audit.note({ action: 'session.ended', actor: name, address, target: by, detail: { by: 'account' } })
       return undefined
     }
@@ -85,9 +103,23 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
     if (endsAt < Math.min(now() + idleMs - renewMs, createdAt + lifeMs)) {
       endsAt = Math.min(now() + idleMs, createdAt + lifeMs)
       await vault.extend(kind, id, new Date(endsAt))
+      await vault.extend(ownKind(name), id, new Date(endsAt))
     }
     const csrfToken = hash('sha256', `csrf ${secret}`, 'base64url')
     return { id, user: { kind: 'user', name, address }, by, createdAt, endsAt, csrfToken }
+  }
+
+  async function drop(name: string, id: string): Promise<void> {
+    await vault.delete(kind, id)
+    await vault.delete(ownKind(name), id)
+  }
+
+  /** What there is of a user's sessions, the newest first; also those that are good no more. */
+  async function kept(name: string): Promise<ListedSession[]> {
+    const all = await vault.list(ownKind(name))
+    return all
+      .map(({ id, text, endsAt }) => ({ id, ...(JSON.parse(text) as Told), endsAt: endsAt?.getTime() ?? 0 }))
+      .toSorted((a, b) => b.createdAt - a.createdAt)
   }
 
   function secretOf(message: IncomingMessage): string | undefined {
@@ -99,6 +131,16 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
   return {
     find,
 
+    /** The sessions of a user, the newest first. */
+    async list(name: string): Promise<ListedSession[]> {
+      const standing = await standingOf(name)
+      return (await kept(name)).filter((session) => session.standing === standing)
+    },
+
+    /** The session by which a request comes; undefined also where it brings credentials, which come first. */
+    current: async (browser: Browser) =>
+      browser.message.headers.authorization === undefined ? find(browser) : undefined,
+
     /**
      * Begins a session of who has just signed in, always a new one: what the browser brought before ends.
      * Gives its `Set-Cookie`. @throws OciError DENIED without TLS
@@ -109,26 +151,36 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
       const before = await standingOf(name)
       if (before === undefined) throw new OciError('UNAUTHORIZED', { message: 'this account cannot sign in' })
       const old = await find(browser)
-      if (old) await vault.delete(kind, old.id)
+      if (old) await drop(old.user.name, old.id)
+      for (const { id } of (await kept(name)).slice(maxSessions - 1)) await drop(name, id)
       const secret = randomBytes(32).toString('base64url')
-      const kept: Kept = { name, by, createdAt: now(), standing: before }
+      const own: Kept = { name, by, createdAt: now(), standing: before }
       const endsAt = new Date(now() + idleMs)
-      await vault.add(kind, idOf(secret), { text: JSON.stringify(kept), endsAt })
-      audit.note({ action: 'session.began', actor: name, address: principal.address, target: by })
+      const { address } = principal
+      const agent = (message.headers['user-agent'] ?? '').slice(0, maxAgent)
+      const told: Told = { by, createdAt: now(), address, agent, standing: before }
+      await vault.add(ownKind(name), idOf(secret), { text: JSON.stringify(told), endsAt })
+      await vault.add(kind, idOf(secret), { text: JSON.stringify(own), endsAt })
+      audit.note({ action: 'session.began', actor: name, address, target: by })
       return writeCookie(cookie, secret, isSecure, lifeMs / 1000)
     },
 
     /** Ends a session; gives the `Set-Cookie` that removes it. */
     async end({ id, user, by }: Session, message: IncomingMessage): Promise<string> {
-      await vault.delete(kind, id)
+      await drop(user.name, id)
       audit.note({ action: 'session.ended', actor: user.name, address: user.address, target: by })
       return writeCookie(cookie, '', baseOf(message).startsWith('https:'), 0)
     },
 
-    /** Ends all of a user's, who may come back later: a disabled account. */
-    async endAll(name: string): Promise<void> {
-      for (const { id, text } of await vault.list(kind))
-        if ((JSON.parse(text) as Kept).name === name) await vault.delete(kind, id)
+    /** Ends those of a user's that fit; gives how many there were. */
+    async endSome(name: string, fits: (session: ListedSession) => boolean, doer: Principal): Promise<number> {
+      const ending = (await kept(name)).filter(fits)
+      const actor = doer.kind === 'anonymous' ? '' : doer.name
+      for (const { id, by } of ending) {
+        await drop(name, id)
+        audit.note({ action: 'session.ended', actor, address: doer.address, target: by, detail: { of: name } })
+      }
+      return ending.length
     },
 
     /**

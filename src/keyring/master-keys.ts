@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { unwrap, wrap } from './format.ts'
+import { unwrap, wrap } from './wrapping.ts'
 
 /** A key that only wraps other keys, by the name it has in the configuration. */
 export type MasterKeyOptions = { id: string } & (
@@ -17,27 +17,34 @@ export interface MasterKey {
   unwrap(wrapped: Buffer): Promise<Buffer | undefined>
 }
 
-/** A key service is asked once for each key of the volume, at the start. */
+/** A key service is asked once for each key that is wrapped by its, at the start. */
 const commandMs = 30_000
 const maxAnswer = 1 << 20
 
-/** @throws Error that says what to do when the key cannot be had */
-export async function openMasterKey(options: MasterKeyOptions, timeoutMs = commandMs): Promise<MasterKey> {
+/** Opens a key that the configuration has at `option`. @throws Error that says what to do when it cannot be had */
+export async function openMasterKey(
+  options: MasterKeyOptions,
+  option: string,
+  timeoutMs = commandMs,
+): Promise<MasterKey> {
   const { id } = options
-  if (options.kind === 'command') return commandKey(id, options.command, timeoutMs)
-  const key = options.kind === 'key' ? decodeKey(Buffer.from(options.key)) : await readKey(id, options.path)
-  if (!key) throw cannot(id, `expected ${form}`)
+  const fail = (why: string) => cannot(option, id, why)
+  if (options.kind === 'command') return commandKey({ id, timeout: timeoutMs, fail }, options.command)
+  const key = options.kind === 'key' ? decodeKey(Buffer.from(options.key)) : await readKey(options.path, fail)
+  if (!key) throw fail(`expected ${form}`)
   return { id, wrap: async (inner) => wrap(inner, key), unwrap: async (wrapped) => unwrap(wrapped, key) }
 }
 
 const form = '32 bytes, as 64 hexadecimal digits, in base64 or as they are (openssl rand -hex 32)'
 
-async function readKey(id: string, path: string): Promise<Buffer | undefined> {
+type Fail = (why: string) => Error
+
+async function readKey(path: string, fail: Fail): Promise<Buffer | undefined> {
   const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw cannot(id, `${path} cannot be read (${error.code ?? error.message})`)
+    throw fail(`${path} cannot be read (${error.code ?? error.message})`)
   })
   const key = decodeKey(content)
-  if (!key) throw cannot(id, `${path} holds no key: expected ${form}`)
+  if (!key) throw fail(`${path} holds no key: expected ${form}`)
   return key
 }
 
@@ -49,14 +56,17 @@ function decodeKey(content: Buffer): Buffer | undefined {
 }
 
 /** What a program does with it: base64 on a line goes in, base64 comes out. */
-function commandKey(id: string, [program, ...args]: string[], timeout: number): MasterKey {
+function commandKey(
+  { id, timeout, fail }: { id: string; timeout: number; fail: Fail },
+  [program, ...args]: string[],
+): MasterKey {
   function run(action: 'wrap' | 'unwrap', input: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const options = { timeout, killSignal: 'SIGKILL' as const, maxBuffer: maxAnswer }
       const child = execFile(program!, [...args, action], options, (error, stdout, stderr) => {
-        if (error) return reject(cannot(id, whyFailed(`${program} ${action}`, error, stderr)))
+        if (error) return reject(fail(whyFailed(`${program} ${action}`, error, stderr)))
         const text = stdout.trim()
-        if (!/^[\w+/-]+=*$/.test(text)) return reject(cannot(id, `${program} ${action} gave no base64`)) // never shown
+        if (!/^[\w+/-]+=*$/.test(text)) return reject(fail(`${program} ${action} gave no base64`)) // never shown
         resolve(Buffer.from(text, 'base64'))
       })
       child.stdin!.on('error', () => undefined) // who ends without reading is told by the exit code
@@ -79,6 +89,6 @@ function commandKey(id: string, [program, ...args]: string[], timeout: number): 
 }
 
 /** About a key of the configuration, never with its value. */
-export function cannot(id: string, why: string): Error {
-  return new Error(`Cannot use the key "${id}" of holdfast.storage.encryption.keys: ${why.replaceAll(/\s+/g, ' ')}`)
+export function cannot(option: string, id: string, why: string): Error {
+  return new Error(`Cannot use the key "${id}" of ${option}: ${why.replaceAll(/\s+/g, ' ')}`)
 }

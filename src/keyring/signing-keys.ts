@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { libtrustId, thumbprint } from '../../auth/jwk.ts'
-import type { Vault } from '../../auth/vault.ts'
-import type { Log } from '../../platform/log.ts'
+import { libtrustId, thumbprint } from '../auth/jwk.ts'
+import type { Secrets } from '../auth/vault.ts'
+import type { Log } from '../platform/log.ts'
 import { createCertificate, toPem } from './certificate.ts'
 
 const [hour, day] = [3_600_000, 86_400_000]
@@ -36,7 +36,7 @@ export interface SigningKey {
 }
 
 interface Deps {
-  vault: Vault
+  vault: Secrets
   clock: { now(): Date }
   log: Log
 }
@@ -55,6 +55,7 @@ export function createKeys({ vault, clock, log }: Deps) {
 
   /** Reads the keys; makes what is missing. Of several nodes that do so at once one wins, and all read what it made. */
   async function load(): Promise<void> {
+    await vault.seal(kind)
     const root = (await vault.get(kind, 'authority')) ?? (await makeAuthority())
     authority = open(root.text)
     let kept = await vault.list(kind)
