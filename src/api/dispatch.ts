@@ -16,7 +16,7 @@ export interface ApiOptions {
   operations: Operation[]
   access(): Pick<AccessControl, 'allows'> | undefined
   /** Keeps the answers to requests that may be repeated. */
-  vault: Pick<Vault, 'get' | 'add'>
+  vault: Pick<Vault, 'get' | 'add' | 'delete'>
   clock: { now(): Date }
   onError(error: unknown, requestId: string): void
 }
@@ -25,7 +25,9 @@ const base = '/api/v1'
 const maxBody = 1 << 20
 /** How long the answer to a request is known by its key. */
 const repeatableMs = 24 * 60 * 60_000
-const kind = 'idempotency'
+const [kind, begunKind] = ['idempotency', 'idempotency-begun']
+/** A request that was cut off keeps its key so long. */
+const begunMs = 60_000
 
 /** Finds the operation of a request, checks what came and whether the caller may, and gives its answer. Never rejects. */
 export function createDispatch({ operations: given, access, vault, clock, onError }: ApiOptions) {
@@ -82,12 +84,22 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
         .update(JSON.stringify([who, key, text]))
         .digest('hex')
     const fingerprint = digest(JSON.stringify([request.method, request.path, body]))
-    const known = await vault.get(kind, digest('id'))
-    if (known !== undefined) return toReply(openAnswer(known.text, key, fingerprint), request)
-    const made = await work()
-    const endsAt = new Date(clock.now().getTime() + repeatableMs)
-    await vault.add(kind, digest('id'), { text: sealAnswer(made, key, fingerprint), endsAt })
-    return toReply(made, request)
+    const id = digest('id')
+    const after = (ms: number) => new Date(clock.now().getTime() + ms)
+    // Who asks again while the first one is still at work, at this process or another, must not have it done twice.
+    if (!(await vault.add(begunKind, id, { text: '', endsAt: after(begunMs) })))
+      throw new Problem('conflict', 'a request with this Idempotency-Key is at work: ask again in a moment', {
+        headers: { 'Retry-After': '1' },
+      })
+    try {
+      const known = await vault.get(kind, id)
+      if (known !== undefined) return toReply(openAnswer(known.text, key, fingerprint), request)
+      const made = await work()
+      await vault.add(kind, id, { text: sealAnswer(made, key, fingerprint), endsAt: after(repeatableMs) })
+      return toReply(made, request)
+    } finally {
+      await vault.delete(begunKind, id)
+    }
   }
 
   return async function handle(request: HttpRequest<unknown>): Promise<HttpReply> {
@@ -187,11 +199,15 @@ async function readJson(request: HttpRequest<unknown>): Promise<unknown> {
   if (type !== 'application/json')
     throw new Problem('unsupported-media-type', 'the body must be JSON: send Content-Type: application/json')
   const content = await readBody(request, maxBody)
+  let body: unknown
   try {
-    return JSON.parse(content.toString())
+    body = JSON.parse(content.toString())
   } catch (error) {
     throw new Problem('bad-request', 'the body is no JSON', { cause: error })
   }
+  // The library takes a list for an object without fields.
+  if (Array.isArray(body)) throw new Problem('invalid', 'body: expected an object')
+  return body
 }
 
 async function unused(): Promise<never> {

@@ -106,7 +106,9 @@ const writeCursor = (place: string[]) => Buffer.from(JSON.stringify(place)).toSt
 function readCursor(cursor: string): string[] {
   try {
     const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (Array.isArray(place) && place.length < 5 && place.every((part) => typeof part === 'string')) return place
+    // Every list is in the order of one name.
+    if (Array.isArray(place) && place.length === 1 && typeof place[0] === 'string' && !place[0].includes('\0'))
+      return [place[0]]
   } catch {} // the same as any other text that is none
   throw new Problem('bad-request', 'the cursor is none of this list', {
     errors: [{ pointer: '?cursor', detail: 'expected the "next" of an answer' }],

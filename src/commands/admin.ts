@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isAccountName } from '../identity/names.ts'
+import { accountNameForm, isAccountName } from '../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../identity/passwords.ts'
 import type { Account, AccountFacts } from '../metadata/account-facts.ts'
 import { openAccounts } from '../metadata/accounts-alone.ts'
@@ -55,8 +56,11 @@ export async function run([noun, ...args]: string[]): Promise<void> {
 async function withAccounts<T>({ text }: Given, work: (facts: AccountFacts) => Promise<T>): Promise<T> {
   const config = text('config')
   const { storage, databaseUrl } = await configurationOf(config === undefined ? [] : [config], text('data'), usage)
-  const place = { url: databaseUrl, folder: join(storage.root, 'holdfast'), clock: { now: () => new Date() } }
-  const { facts, close } = await openAccounts(place)
+  const folder = join(storage.root, 'holdfast')
+  // Who has mistaken the folder would wonder why the registry does not know the account.
+  const isNew = databaseUrl === undefined && !existsSync(folder)
+  const { facts, close } = await openAccounts({ url: databaseUrl, folder, clock: { now: () => new Date() } })
+  if (isNew) tell(`There was no registry in ${storage.root} yet: its database is made there now`)
   return work(facts).finally(close)
 }
 
@@ -72,10 +76,7 @@ async function list(given: Given): Promise<void> {
 async function add(given: Given): Promise<void> {
   const name = given.names[0]!
   if (!isAccountName(name))
-    throw failure(
-      'usage',
-      `${JSON.stringify(name)} is no name of an account: use small letters and digits with ".", "_" or "-" between them`,
-    )
+    throw failure('usage', `${JSON.stringify(name)} is no name of an account: ${accountNameForm}`)
   const { password, hashed } = await newPassword(given, name)
   await put(given, 'user.created', (present) => {
     if (present) throw failure('conflict', `${name} is there already, as ${present.kind}`)

@@ -67,9 +67,10 @@ async function remove(given: Given): Promise<void> {
 }
 
 /** The secret alone on standard output, for scripts. */
-function show({ form }: Given, token: { id: string; secret: string; account: string }): void {
+function show({ form }: Given, token: { id: string; secret: string; account: string; expiresAt: string | null }): void {
   if (form !== 'table') return printOne(form, { ...token }, 'secret')
-  tell(`Token ${token.id} of ${token.account}; keep it now, it is not told again:`)
+  const end = token.expiresAt === null ? 'for ever' : `until ${token.expiresAt}`
+  tell(`Token ${token.id} of ${token.account}, good ${end}; keep it now, it is not told again:`)
   print(token.secret)
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { loadText, withConfigFile } from '../../test/support/config-file.ts'
-import { type Configuration, defaultConfiguration } from './configuration.ts'
+import type { Configuration } from './configuration.ts'
+import { defaultConfiguration } from '../../test/support/defaults.ts'
 import { loadConfiguration, type Sources } from './load.ts'
 
 /** What stands in the file, and what the configuration holds then. */

@@ -37,6 +37,8 @@ export interface Situation {
   visibility: 'public' | 'private' | undefined
   /** The repository is not there, and who pushes to it does not make it. */
   isClosedToNew: boolean
+  /** The repository is not there, which must look as if it was private. */
+  isAbsent?: boolean
   policies: readonly Policy[]
   context: Context
   /** Undefined where no access token was used. */
@@ -82,10 +84,10 @@ interface InRepository {
 
 function decideRepository(profile: Profile, { name, action }: InRepository, situation: Situation): Decision {
   if (profile.isDisabled) return denied(isOff, enabled)
-  const { mode, visibility, isClosedToNew, policies, context, restriction } = situation
+  const { mode, visibility, isClosedToNew, isAbsent, policies, context, restriction } = situation
   const policy = judge(policies, { action, repository: name, names: profile.names, context })
   if (policy?.effect === 'Deny') return denied(`policy ${policy.by}`, 'change that policy')
-  const isPublic = visibility === 'public' || (visibility === undefined && mode !== 'closed')
+  const isPublic = visibility === 'public' || (visibility === undefined && mode !== 'closed' && !isAbsent)
   if (isPublic && action === 'pull') return allowed('everybody may pull what is public')
   const objection = restriction && objectionTo(restriction, name, action)
   if (objection) return denied(objection, 'use an access token that may: holdfast token create')

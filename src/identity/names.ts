@@ -12,6 +12,9 @@ export function isAccountName(name: string): boolean {
   return isName && !reserved.has(name) && !name.startsWith('robot.')
 }
 
+/** What a name of an account is, for people whose one is none. */
+export const accountNameForm = `expected small letters and digits with ".", "_" or "-" between them, and none of ${[...reserved].join(', ')}`
+
 /** Whether a team, or the part of a robot's name that is its own, may be called so. */
 export function isPartName(name: string): boolean {
   return name.length <= maxName && robotPart.test(name)

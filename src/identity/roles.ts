@@ -60,3 +60,9 @@ export function lets(given: readonly string[], what: RepositoryAction | (string 
     return scope?.actions.includes(what as RepositoryAction) || scope?.others.includes(what)
   })
 }
+
+/** Whether a token of these scopes lets through all that one with this scope does. */
+export function includesScope(given: readonly string[], scope: string): boolean {
+  const { actions, others } = scopes[scope]!
+  return [...actions, ...others].every((what) => lets(given, what))
+}

@@ -7,11 +7,8 @@ import { testEventsAndJobs } from './contract/events.ts'
 import { testHistory } from './contract/history.ts'
 import { testManifests } from './contract/manifests.ts'
 import { testRules } from './contract/rules.ts'
-<<<<<<< HEAD
 import { testTallies } from './contract/tallies.ts'
-=======
 import { testSizes } from './contract/sizes.ts'
->>>>>>> seven
 import { testUploadStates } from './contract/upload-states.ts'
 import { testVault } from './contract/vault.ts'
 import { testVolume } from './contract/volume.ts'

@@ -21,6 +21,18 @@ await push('ann/own', user('ann'))
 await push('acme/open', ci)
 await must('PUT /repos/acme/open', { body: { visibility: 'public' }, as: user('ann') })
 
+/** What somebody gets for a repository that is private and for one that is not there, but for their names. */
+async function bothOf({ registry }: Pick<typeof accounts, 'registry'>, path: string, as: string, names: string[]) {
+  return Promise.all(
+    names.map(async (name) => {
+      const reply = await registry(`GET /${name}${path}`, as, { headers: { 'X-Request-Id': 'the-same' } })
+      const headers = [...reply.headers].filter(([header]) => header !== 'date').toString()
+      return `${reply.status} ${headers} ${await reply.text()}`.replaceAll(name, 'NAME')
+    }),
+  )
+}
+const paths = [pull, '/tags/list', `/blobs/sha256:${'0'.repeat(64)}`, `/referrers/sha256:${'0'.repeat(64)}`]
+
 describe('who may do what at the registry', () => {
   const table: [string, string, string][] = [
     // the status of pulling acme/app, acme/web-1, acme/open, ann/own and of what is not there, and of beginning a push to each
@@ -43,16 +55,9 @@ describe('who may do what at the registry', () => {
   }
 
   it('tells nobody whether a repository is there that they may not read, not by a byte', async () => {
-    const { registry } = accounts
-    for (const path of [pull, '/tags/list', `/blobs/sha256:${'0'.repeat(64)}`, `/referrers/sha256:${'0'.repeat(64)}`])
+    for (const path of paths)
       for (const as of ['', user('carl'), user('dora')]) {
-        const answers = await Promise.all(
-          ['acme/app', 'acme/nix'].map(async (name) => {
-            const reply = await registry(`GET /${name}${path}`, as, { headers: { 'X-Request-Id': 'the-same' } })
-            const headers = [...reply.headers].filter(([header]) => header !== 'date').toString()
-            return `${reply.status} ${headers} ${await reply.text()}`.replaceAll(name, 'NAME')
-          }),
-        )
+        const answers = await bothOf(accounts, path, as, ['acme/app', 'acme/nix'])
         assert.equal(answers[0], answers[1])
         assert.match(answers[0]!, as === '' ? /^401/ : /^404 .*NAME_UNKNOWN/)
       }
@@ -109,6 +114,35 @@ describe('who may do what at the registry', () => {
     await accounts.push('strict/new', root)
     assert.equal(await status('POST /strict/new/blobs/uploads/', robot), 202)
     assert.equal(await status('POST /strict/newer/blobs/uploads/', robot), 403)
+  })
+
+  it('takes no policy with words that mean nothing', async () => {
+    const { api } = accounts
+    const base = { Effect: 'Deny', Principal: '*', Action: 'ecr:BatchDeleteImage' }
+    const put = (statement: object) =>
+      api('PUT /policies/words', {
+        body: { document: { Version: '2012-10-17', Statement: [{ ...base, ...statement }] } },
+      })
+    for (const [statement, word] of [
+      [{ Action: ['ecr:PutImage', 'ecr:BatchDeleteImages'] }, /ecr:BatchDeleteImages/],
+      [{ Action: 'holdfast:Plul' }, /holdfast:Plul/],
+      [{ Condition: { Bool: { 'aws:SecureTransport': false } } }, /aws:SecureTransport"; expected aws:SourceIp/],
+      [{ Condition: { Null: { 'aws:usrname': true } } }, /aws:usrname/],
+      [{ Resource: '${aws:user}/*' }, /\$\{aws:user\}/],
+      [{ Resource: '${aws:username' }, /\$\{aws:username/],
+    ] as const) {
+      const answer = await put(statement)
+      assert.equal(answer.status, 422)
+      assert.match(answer.body.errors[0].detail, word)
+    }
+    const Condition = { StringEquals: { 'AWS:UserName': '${aws:username}' } }
+    const fine = {
+      Action: ['ecr:Describe*', 'ECR:listimages', 'holdfast:*', '*'],
+      Resource: '${aws:username}/${*}',
+      Condition,
+    }
+    assert.equal((await put(fine)).status, 201)
+    await must('DELETE /policies/words')
   })
 
   it('goes by policies, whose denials nothing overrules', async () => {
@@ -174,5 +208,25 @@ describe('access', () => {
     assert.equal(await readable.status('GET /any/thing/manifests/v1'), 200)
     assert.equal(await readable.status('POST /any/thing/blobs/uploads/'), 401)
     assert.equal(await readable.status('GET /v2/'), 404)
+  })
+
+  it('to all that is not private does not tell what is', async () => {
+    const readable = await useAccounts((configuration) => (configuration.access = 'public-read'))
+    await readable.addUser('carl')
+    for (const name of ['any/secret', 'any/thing']) await readable.push(name, readable.root)
+    await readable.must('PUT /repos/any/secret', { body: { visibility: 'private' } })
+    for (const path of paths)
+      for (const as of ['', readable.user('carl')]) {
+        const answers = await bothOf(readable, path, as, ['any/secret', 'any/absent'])
+        assert.equal(answers[0], answers[1])
+        assert.match(answers[0]!, as === '' ? /^401/ : /^404 .*NAME_UNKNOWN/)
+      }
+    assert.equal(await readable.status('GET /any/absent/manifests/v1', readable.root), 404)
+    assert.equal(await readable.status('GET /any/thing/manifests/none'), 404)
+    assert.equal(await readable.status('GET /any/new/manifests/v1'), 401)
+    await readable.push('any/new', readable.root)
+    assert.equal(await readable.status('GET /any/new/manifests/v1'), 200, 'as soon as it is there')
+    const url = (name: string) => `${readable.url}/api/v1/repos/${name}/-/tags`
+    assert.deepEqual([(await fetch(url('any/secret'))).status, (await fetch(url('any/absent'))).status], [401, 401])
   })
 })

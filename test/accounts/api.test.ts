@@ -25,6 +25,11 @@ describe('the management API', () => {
       ['GET /users?limit=1&limit=2', {}, 400],
       ['GET /users?what=1', {}, 400],
       ['GET /users?cursor=x', {}, 400],
+      ...[[], ['a', 'b'], ['\0'], [1], 'a'].map((place): [string, object, number] => {
+        const cursor = Buffer.from(JSON.stringify(place)).toString('base64url')
+        return [`GET /tokens?cursor=${cursor}`, {}, 400]
+      }),
+      ['PUT /users/x', { body: [] }, 422],
       ['PUT /users/x', { body: { isAdministrator: 'yes' } }, 422],
       ['PUT /users/x', { body: { isAdmin: true } }, 422],
       ['PUT /users/x', { body: '{', headers: { 'Content-Type': 'application/json' } }, 400],
@@ -104,6 +109,17 @@ describe('the management API', () => {
       headers: { 'Idempotency-Key': '1' },
     })
     assert.equal(short.status, 400)
+  })
+
+  it('carries it out once also where the same comes several times at once', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() }
+    const make = () => api('POST /tokens', { as: user('carl'), body: { name: 'at once' }, headers })
+    const answers = await Promise.all(Array.from({ length: 8 }, make))
+    const made = answers.filter(({ status }) => status === 201)
+    assert.ok(made.length > 0 && answers.every(({ status }) => [201, 409].includes(status)))
+    assert.equal(new Set(made.map(({ body }) => body.secret)).size, 1)
+    const { items } = await must('GET /tokens', { as: user('carl') })
+    assert.equal(items.length, 1)
   })
 
   it('takes names of repositories as they are, and with encoded slashes', async () => {

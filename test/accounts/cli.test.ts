@@ -42,6 +42,7 @@ describe('the command line', () => {
     assert.ok(password.length >= 20)
     assert.equal((await holdfast(['admin', 'user', 'add', 'bob', ...data])).code, 6)
     assert.equal((await holdfast(['admin', 'user', 'add', 'Bob', ...data])).code, 2)
+    assert.match((await holdfast(['admin', 'user', 'add', 'admin', ...data])).errors, /none of robot, .*admin/)
     const status = async (secret: string) => {
       const authorization = `Basic ${Buffer.from(`bob:${secret}`).toString('base64')}`
       return (await fetch(`${registry.url}/v2/`, { headers: { authorization } })).status
@@ -173,7 +174,9 @@ describe('the command line', () => {
 
   it('makes a first administrator for a registry that does not run', async () => {
     const data = join(folder, 'another')
-    await must(['admin', 'user', 'add', 'root', '--admin', '--password-stdin', '--data', data], adminPassword)
+    const adding = ['admin', 'user', 'add', '--admin', '--password-stdin', '--data', data]
+    assert.match((await holdfast([...adding, 'root'], adminPassword)).errors, /There was no registry in .*another yet/)
+    assert.doesNotMatch((await holdfast([...adding, 'second'], adminPassword)).errors, /no registry/)
     const other = await startRegistry({ data })
     assert.equal((await fetch(`${other.url}/v2/`)).status, 401, 'with the first account it is closed')
     await other.stop()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { createAddressing } from '../../src/listen/addressing.ts'
-import { defaultConfiguration } from '../../src/config/configuration.ts'
+import { defaultConfiguration } from '../support/defaults.ts'
 import { localPath } from '../../src/features/accounts/sessions/origin.ts'
 import { adminPassword, basic, passwordOf, useAccounts } from '../support/accounts.ts'
 import { eventually } from '../support/app.ts'

@@ -70,6 +70,33 @@ describe('an access token', () => {
     assert.equal((await must('GET /me', { as: `Bearer ${secret}` })).token.scopes[0], 'repo:read')
   })
 
+  it('makes none that outlives it, not by its own rotation either', async () => {
+    const day = 24 * 60 * minute
+    const body = { name: 'x', scopes: ['repo:read'], expiresAt: new Date(time + day / 2).toISOString() }
+    const short = await must('POST /tokens', { as: user('ann'), body })
+    const as = `Bearer ${short.secret}`
+    for (const expiresInDays of [0, 1, 3650])
+      assert.equal((await api(`POST /tokens/${short.id}/rotate`, { as, body: { expiresInDays } })).status, 403)
+    const made = await must('POST /tokens', { as, body: { name: 'y', scopes: ['repo:read'] } })
+    const next = await must(`POST /tokens/${short.id}/rotate`, { as, body: {} })
+    assert.deepEqual([made.expiresAt, next.expiresAt], [short.expiresAt, short.expiresAt])
+    time += minute
+    const last = await must(`POST /tokens/${next.id}/rotate`, { as: user('ann'), body: {} })
+    assert.equal(Date.parse(last.expiresAt), time + day / 2, 'as long as it was made for')
+  })
+
+  it('makes and revokes what it may itself, and no others', async () => {
+    const wide = await tokenOf(user('ann'), { scopes: ['repo:admin', 'org:admin'] })
+    const narrow = await tokenOf(user('ann'), { scopes: ['repo:read'] })
+    assert.equal((await api(`DELETE /tokens/${wide.id}`, { as: narrow.as })).status, 403)
+    const reading = await must('POST /tokens', {
+      as: wide.as,
+      body: { name: 'x', scopes: ['org:read', 'repo:delete'] },
+    })
+    for (const id of [reading.id, narrow.id, wide.id])
+      assert.equal((await api(`DELETE /tokens/${id}`, { as: wide.as })).status, 204)
+  })
+
   it('ends when it expires, is revoked, or its owner is disabled', async () => {
     const short = await tokenOf(user('ann'), { expiresAt: new Date(time + minute).toISOString() })
     assert.equal(await status(api1, short.as), 200)

@@ -1,4 +1,5 @@
-import { type Configuration, defaultConfiguration } from '../../src/config/configuration.ts'
+import type { Configuration } from '../../src/config/configuration.ts'
+import { defaultConfiguration } from './defaults.ts'
 
 /** The defaults with another folder and whatever a test changes. */
 export function configurationFor(

@@ -73,6 +73,26 @@ describe("a robot's trust", () => {
     assert.deepEqual(done, ['robot.trust-removed', 'robot.trust-added'])
   })
 
+  it('lets no job make an access token that outlives what it came with', async () => {
+    const { id } = await must(`POST ${path}`, { as: user('ann'), body: trust })
+    const token = issuer.sign(claims())
+    const form = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: issuer.sign(claims()),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    }
+    const traded = await fetch(`${url}/oauth2/token`, { method: 'POST', body: new URLSearchParams(form) })
+    const { access_token: lent } = (await traded.json()) as { access_token: string }
+    for (const as of [bearer(token), bearer(lent)]) {
+      for (const expiresInDays of [0, 1])
+        assert.equal((await api('POST /tokens', { as, body: { name: 'x', expiresInDays } })).status, 403)
+      const made = await must('POST /tokens', { as, body: { name: 'x' } })
+      assert.ok(Date.parse(made.expiresAt) <= Date.now() + 3_600_000)
+      assert.equal((await api(`POST /tokens/${made.id}/rotate`, { as, body: { expiresInDays: 0 } })).status, 403)
+    }
+    await must(`DELETE ${path}/${id}`, { as: user('ann') })
+  })
+
   it('is set by owners alone, and only where it says enough', async () => {
     for (const as of [user('bob'), '']) {
       assert.ok([401, 403].includes((await api(`POST ${path}`, { as, body: trust })).status))

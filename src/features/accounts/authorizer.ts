@@ -12,10 +12,14 @@ interface Deps {
   mode(): Promise<Mode>
 }
 
+const maxThere = 20_000
 const gone: Decision = { verdict: 'denied', rule: 'the access token is gone', fix: 'make a new one' }
 
 /** Gathers what is known and lets `identity/decide.ts` decide. */
 export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
+  /** Repositories that were there: that one was says nothing of those that are private. */
+  const there = new Set<string>()
+
   async function judge(principal: Principal, access: Access): Promise<Decision> {
     await directory.look()
     const token = principal.kind === 'anonymous' ? undefined : principal.token
@@ -23,9 +27,11 @@ export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
     if (token !== undefined && !restriction) return gone
     const [profile, policies] = [await directory.profileOf(principal), await directory.policies()]
     const repository = access.type === 'repository' ? access.name : undefined
+    const visibility = repository === undefined ? undefined : await directory.visibility(repository)
     const situation = {
       mode: await mode(),
-      visibility: repository === undefined ? undefined : await directory.visibility(repository),
+      visibility,
+      isAbsent: repository !== undefined && visibility === undefined && (await isAbsent(repository)),
       isClosedToNew: repository !== undefined && access.action === 'push' && (await isClosedToNew(repository)),
       policies,
       context: policies.length > 0 ? contextOf(principal, profile.names) : {},
@@ -38,6 +44,18 @@ export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
   async function isClosedToNew(repository: string): Promise<boolean> {
     const owner = await directory.account(namespaceOf(repository))
     return owner?.kind === 'organization' && !owner.createsOnPush && !(await facts.holds({ repository }))
+  }
+
+  /**
+   * Whether there is no such repository, where that is not to be told from a private one. Who may push anywhere learns it in any case, and
+   * where all is closed nobody can tell.
+   */
+  async function isAbsent(repository: string): Promise<boolean> {
+    if ((await mode()) !== 'public-read' || there.has(repository)) return false
+    if (!(await facts.holds({ repository }))) return true
+    if (there.size >= maxThere) there.clear()
+    there.add(repository)
+    return false
   }
 
   function contextOf(principal: Principal, names: ReadonlySet<string>) {
@@ -57,7 +75,10 @@ export function createAuthorizer({ directory, facts, clock, mode }: Deps) {
   }
 
   const verdictOf = async (principal: Principal, access: Access) => (await judge(principal, access)).verdict
-  const remembered = directory.remembering((_key, ...asked: Parameters<typeof verdictOf>) => verdictOf(...asked))
+  const remembered = directory.remembering(
+    (_key, ...asked: Parameters<typeof verdictOf>) => verdictOf(...asked),
+    (verdict) => verdict === 'allowed', // what is hidden for it is not there may be there a moment later
+  )
 
   function decideNow(principal: Principal, access: Access): Verdict | Promise<Verdict> {
     return isLasting(principal, access) && hasNoPolicies()

@@ -40,14 +40,17 @@ export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
   }
 
   /** Reads by `read` what is not remembered; keeps it only if nothing changed meanwhile. What is remembered comes at once. */
-  function remembering<T, Rest extends unknown[]>(read: (key: string, ...rest: Rest) => Promise<T>) {
+  function remembering<T, Rest extends unknown[]>(
+    read: (key: string, ...rest: Rest) => Promise<T>,
+    isLasting: (value: T) => boolean = () => true,
+  ) {
     const known = new Map<string, T>()
     forgets = [...forgets, () => known.clear()]
     async function readNow(key: string, ...rest: Rest): Promise<T> {
       const before = version
       const value = await read(key, ...rest)
       if (known.size >= maxRemembered) known.clear()
-      if (before === version) known.set(key, value)
+      if (before === version && isLasting(value)) known.set(key, value)
       return value
     }
     return (key: string, ...rest: Rest): T | Promise<T> => (known.has(key) ? known.get(key)! : readNow(key, ...rest))

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Vault } from '../../auth/vault.ts'
 import type { Configuration } from '../../config/configuration.ts'
-import { isAccountName } from '../../identity/names.ts'
+import { accountNameForm, isAccountName } from '../../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../../identity/passwords.ts'
 import { hashSecret, makeSecret } from '../../identity/secrets.ts'
 import type { Account, AccountFacts } from '../../metadata/account-facts.ts'
@@ -48,7 +48,8 @@ export async function makeAdministrator({
   const version = await facts.version()
   if (await hasAdministrator(facts)) return
   const password = 'text' in given ? given.text : await readPassword(given.file)
-  if (!isAccountName(user)) throw new Error(`holdfast.admin.user: ${JSON.stringify(user)} is no name of an account`)
+  if (!isAccountName(user))
+    throw new Error(`holdfast.admin.user: ${JSON.stringify(user)} is no name of an account: ${accountNameForm}`)
   const objection = objectionToPassword(password, user)
   if (objection) throw new Error(`holdfast.admin.password: it ${objection}`)
   const present = (await facts.find('account', { name: user })) ?? newAccount(user, 'user', clock.now().getTime())

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { hashSync } from 'bcryptjs'
 import { createApp } from '../../app.ts'
-import { defaultConfiguration } from '../../config/configuration.ts'
+import { defaultConfiguration } from '../../../test/support/defaults.ts'
 import type { Log } from '../../platform/log.ts'
 
 let time = Date.UTC(2030, 0, 1)

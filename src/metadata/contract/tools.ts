@@ -9,11 +9,8 @@ import type { CollectionFacts } from '../collection-facts.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { QuotaFacts } from '../quota-facts.ts'
 import type { RuleFacts } from '../rule-facts.ts'
-<<<<<<< HEAD
 import type { Tallies } from '../tally-facts.ts'
-=======
 import type { SizeFacts } from '../size-facts.ts'
->>>>>>> seven
 import type { UploadStates } from '../upload-states.ts'
 import type { VolumeFacts } from '../volume-facts.ts'
 

@@ -360,7 +360,6 @@ const migrations: ((words: Words) => string)[] = [
   ) ${keyedTable};
   create index robot_trust_issuer on robot_trust (issuer, robot, id);
   `,
-<<<<<<< HEAD
   ({ text, integer, keyedTable }) => `
   -- what nodes count together, by hashes of names: how much in a window of time, how many failures and the pause they lead to
   create table tally (
@@ -370,7 +369,7 @@ const migrations: ((words: Words) => string)[] = [
     ends_at ${integer} not null
   ) ${keyedTable};
   create index tally_end on tally (ends_at);
-=======
+  `,
   ({ text, integer }) => `
   -- bytes of the tar in it; negative: they cannot be told (size-facts.ts); null: nobody has looked yet
   alter table blob add column unpacked ${integer};
@@ -381,7 +380,6 @@ const migrations: ((words: Words) => string)[] = [
   create index manifest_to_measure on manifest (to_measure, id) where to_measure > 0;
   -- whether the configuration has it
   alter table quota add column is_configured ${integer} not null default 0;
->>>>>>> seven
   `,
 ]
 

@@ -66,3 +66,13 @@ it('is for nobody else: it holds keys and private images', async () => {
   await store.close()
   await rm(folder, { recursive: true })
 })
+
+it('makes its folder for its owner alone', async () => {
+  const above = await mkdtemp(join(tmpdir(), 'holdfast-metadata-'))
+  const folder = join(above, 'data', 'holdfast')
+  await createSqliteStore({ folder, clock: { now: () => new Date() } }).close()
+  const modeOf = async (path: string) => (await stat(path)).mode & 0o777
+  assert.equal(await modeOf(folder), 0o700)
+  assert.notEqual(await modeOf(join(above, 'data')), 0o700, 'the images beside it are as usual')
+  await rm(above, { recursive: true })
+})

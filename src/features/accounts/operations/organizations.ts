@@ -2,7 +2,7 @@ import { type Operation, expectMatch, operation, page, pageQuery, signedIn } fro
 import { Problem } from '../../../api/problem.ts'
 import { choice, flag, object } from '../../../api/schema.ts'
 import type { Access, Principal } from '../../../auth/types.ts'
-import { isAccountName, isPartName } from '../../../identity/names.ts'
+import { accountNameForm, isAccountName, isPartName } from '../../../identity/names.ts'
 import type { Account, AccountChange, Member, Team } from '../../../metadata/account-facts.ts'
 import { newAccount } from '../start.ts'
 import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
@@ -66,8 +66,7 @@ export function organizationOperations(deps: Deps): Operation[] {
           const present = await facts.find('account', { name: org })
           if (present && present.kind !== 'organization')
             throw new Problem('conflict', `${org} is the name of a ${present.kind}`)
-          if (!present && !isAccountName(org))
-            throw invalid('/org', 'expected small letters and digits with ".", "_" or "-" between them')
+          if (!present && !isAccountName(org)) throw invalid('/org', accountNameForm)
           expectMatch(call.request, present && showOrganization(present))
           const next = {
             ...(present ?? newAccount(org, 'organization', clock.now().getTime())),

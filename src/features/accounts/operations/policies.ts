@@ -2,6 +2,7 @@ import { administrator, type Operation, expectMatch, operation, page, pageQuery 
 import { anything, object, text } from '../../../api/schema.ts'
 import { isPartName } from '../../../identity/names.ts'
 import { parsePolicy } from '../../../identity/policy.ts'
+import { unknownWord } from '../../../identity/policy-words.ts'
 import type { PolicyText } from '../../../metadata/account-facts.ts'
 import { type Deps, edit, found, invalid, timeOf } from './deps.ts'
 
@@ -63,6 +64,8 @@ export function policyOperations(deps: Deps): Operation[] {
           } catch (error) {
             throw invalid('/document', (error as Error).message)
           }
+          const unknown = unknownWord(call.body.document)
+          if (unknown !== undefined) throw invalid('/document', unknown)
           const next = { name, namespace, document, createdAt: present?.createdAt ?? clock.now().getTime() }
           return {
             changes: [{ table: 'policy', put: next }],

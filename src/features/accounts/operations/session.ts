@@ -1,7 +1,7 @@
 import { anyone, type Operation, operation, signedIn } from '../../../api/operation.ts'
 import { Problem } from '../../../api/problem.ts'
 import { object, text } from '../../../api/schema.ts'
-import { isAccountName } from '../../../identity/names.ts'
+import { accountNameForm, isAccountName } from '../../../identity/names.ts'
 import { hashSecret } from '../../../identity/secrets.ts'
 import { hasAdministrator, newAccount, setupKind } from '../start.ts'
 import { type Deps, edit, invalid } from './deps.ts'
@@ -60,8 +60,7 @@ export function sessionOperations(deps: Deps): Operation[] {
         const check = async () => (await vault.get(setupKind, id)) !== undefined
         if (!(await signIn.throttle.attempt('set-up', call.principal.address, check)))
           throw new Problem('forbidden', 'the code is wrong or too old: the next start tells a new one')
-        if (!isAccountName(name))
-          throw invalid('/name', 'expected small letters and digits with ".", "_" or "-" between them')
+        if (!isAccountName(name)) throw invalid('/name', accountNameForm)
         expectPassword(password, name)
         const hashed = await signIn.passwords.hash(password)
         const answer = await edit(deps, call, async () => {

@@ -3,7 +3,7 @@ import { type Call, type Operation, operation, page, pageQuery, signedIn } from 
 import { Problem } from '../../../api/problem.ts'
 import { choice, list, moment, object, text, whole } from '../../../api/schema.ts'
 import type { Principal } from '../../../auth/types.ts'
-import { lets, scopeNames } from '../../../identity/roles.ts'
+import { includesScope, scopeNames } from '../../../identity/roles.ts'
 import { hashSecret, makeSecret } from '../../../identity/secrets.ts'
 import type { AccessToken, Account } from '../../../metadata/account-facts.ts'
 import { type Deps, type Edit, edit, expectPatterns, found, invalid, repositoryPattern, timeOf } from './deps.ts'
@@ -51,6 +51,11 @@ export const tokenBody = object(
 /** With an overlap the old secret stays good for so long. */
 export const rotateBody = object({}, { overlapSeconds: whole(0, 30 * 24 * 60 * 60), expiresInDays: whole(0, 3650) })
 
+interface Rotation {
+  overlapSeconds?: number | undefined
+  expiresInDays?: number | undefined
+}
+
 interface NewToken {
   name: string
   scopes?: string[] | undefined
@@ -59,14 +64,20 @@ interface NewToken {
   expiresInDays?: number | undefined
 }
 
-/** A token and its secret, which is told once. */
-export function makeToken(deps: Pick<Deps, 'clock'>, { name, kind }: Pick<Account, 'name' | 'kind'>, wanted: NewToken) {
+/** A token and its secret, which is told once. Where nobody says how long it is good, it ends at `latest` at the latest. */
+export function makeToken(
+  deps: Pick<Deps, 'clock'>,
+  { name, kind }: Pick<Account, 'name' | 'kind'>,
+  wanted: NewToken,
+  latest = Infinity,
+) {
   const now = deps.clock.now().getTime()
   const { scopes = ['repo:read', 'repo:write'], repositories = [], expiresAt, expiresInDays } = wanted
   if (expiresAt !== undefined && expiresInDays !== undefined)
     throw invalid('/expiresInDays', 'stands beside expiresAt: expected one of them')
   expectPatterns(repositories, '/repositories')
-  const ends = expiresAt === undefined ? daysFrom(now, expiresInDays) : Date.parse(expiresAt)
+  const usual = () => (expiresInDays === undefined ? Math.min(now + usualMs, latest) : daysFrom(now, expiresInDays))
+  const ends = expiresAt === undefined ? usual() : Date.parse(expiresAt)
   if (ends !== 0 && ends <= now) throw invalid('/expiresAt', 'has passed')
   const secret = makeSecret(kind === 'robot' ? 'rob' : 'pat')
   const token: AccessToken = {
@@ -85,8 +96,13 @@ export function makeToken(deps: Pick<Deps, 'clock'>, { name, kind }: Pick<Accoun
 }
 
 /** A new token of a user, as it is added. @throws Problem invalid, conflict where there are too many */
-export async function creation(deps: Pick<Deps, 'clock' | 'facts'>, account: Account, wanted: NewToken) {
-  const { token, secret } = makeToken(deps, account, wanted)
+export async function creation(
+  deps: Pick<Deps, 'clock' | 'facts'>,
+  account: Account,
+  wanted: NewToken,
+  latest?: number,
+) {
+  const { token, secret } = makeToken(deps, account, wanted, latest)
   const all = await deps.facts.list('access_token', { account: account.name })
   const now = deps.clock.now().getTime()
   const ended = all.length < maxTokens ? [] : all.filter(({ expiresAt }) => expiresAt !== 0 && expiresAt <= now)
@@ -103,25 +119,24 @@ export async function creation(deps: Pick<Deps, 'clock' | 'facts'>, account: Acc
 }
 
 /** In so many days; 0: never. */
-function daysFrom(now: number, days: number | undefined): number {
-  if (days === undefined) return now + usualMs
-  return days === 0 ? 0 : now + days * dayMs
-}
+const daysFrom = (now: number, days: number): number => (days === 0 ? 0 : now + days * dayMs)
 
 /**
- * Gives a token a new secret under a new id; the old one ends after the overlap.
+ * Gives a token a new secret under a new id; the old one ends after the overlap. The new one is good for as long as the old one was made
+ * for, but where nobody says so not beyond `latest`.
  * @throws Problem invalid
  */
 export function rotate(
   deps: Pick<Deps, 'clock'>,
   account: Pick<Account, 'name' | 'kind'>,
   old: AccessToken,
-  { overlapSeconds = 0, expiresInDays }: { overlapSeconds?: number | undefined; expiresInDays?: number | undefined },
+  { overlapSeconds = 0, expiresInDays, latest = Infinity }: Rotation & { latest?: number },
 ) {
   const now = deps.clock.now().getTime()
-  const lifeMs = old.expiresAt === 0 ? 0 : old.expiresAt - old.createdAt
+  const usual = Math.min(old.expiresAt === 0 ? Infinity : now + old.expiresAt - old.createdAt, latest)
+  const life = usual === Infinity ? { expiresInDays: 0 } : { expiresAt: new Date(usual).toISOString() }
   const wanted = { name: old.name, scopes: old.scopes, repositories: old.repositories }
-  const made = makeToken(deps, account, { ...wanted, expiresInDays: expiresInDays ?? Math.ceil(lifeMs / dayMs) })
+  const made = makeToken(deps, account, { ...wanted, ...(expiresInDays === undefined ? life : { expiresInDays }) })
   const ends = now + overlapSeconds * 1000
   const ended = { ...old, expiresAt: old.expiresAt === 0 ? ends : Math.min(old.expiresAt, ends) }
   return { ...made, ended }
@@ -183,8 +198,9 @@ export function tokenOperations(deps: Deps): Operation[] {
       replies: { 201: 'Made; `secret` is not told again.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const { token, made } = await creation(deps, await accountOf(call), call.body)
-          await expectWithin(call.principal, token)
+          const bounds = await boundsOf(call.principal)
+          const { token, made } = await creation(deps, await accountOf(call), call.body, bounds.latest)
+          expectWithin(bounds, token)
           return made
         }),
     }),
@@ -206,10 +222,8 @@ export function tokenOperations(deps: Deps): Operation[] {
       replies: { 201: 'Made; `secret` is not told again.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const old = await ownToken(call)
-          if (call.principal.kind !== 'anonymous' && call.principal.token !== old.id)
-            await expectWithin(call.principal, old)
-          return rotation(await accountOf(call), old, call.body)
+          const bounds = await boundsOf(call.principal)
+          return rotation(await accountOf(call), await ownToken(call), call.body, bounds)
         }),
     }),
 
@@ -221,23 +235,21 @@ export function tokenOperations(deps: Deps): Operation[] {
       replies: { 204: 'Revoked.' },
       handle: async (call) =>
         edit(deps, call, async () => {
-          const { id, account } = await ownToken(call)
+          const token = await ownToken(call)
+          expectCovered(await boundsOf(call.principal), token)
           return {
-            changes: [removal(id)],
+            changes: [removal(token.id)],
             action: 'token.deleted',
-            target: `${account}/${id}`,
+            target: `${token.account}/${token.id}`,
             answer: {},
           }
         }),
     }),
   ]
 
-  function rotation(
-    account: Account,
-    old: AccessToken,
-    body: { overlapSeconds?: number | undefined; expiresInDays?: number | undefined },
-  ) {
-    const { token, secret, ended } = rotate(deps, account, old, body)
+  function rotation(account: Account, old: AccessToken, body: Rotation, bounds: Bounds) {
+    const { token, secret, ended } = rotate(deps, account, old, { ...body, latest: bounds.latest })
+    expectWithin(bounds, token)
     return {
       changes: [{ table: 'access_token', put: token } as const, endOf(ended, body.overlapSeconds)],
       action: 'token.rotated',
@@ -247,20 +259,37 @@ export function tokenOperations(deps: Deps): Operation[] {
     }
   }
 
-  /** Who signed in by a token makes none that may do more. @throws Problem forbidden */
-  async function expectWithin(principal: Principal, { scopes, repositories, expiresAt }: AccessToken): Promise<void> {
-    if (principal.kind === 'anonymous' || principal.token === undefined) return
-    const own = await directory.restrictionOf(principal.token)
-    const isWithin =
-      own !== undefined &&
-      (lets(own.scopes, 'registry:admin') || scopes.every((scope) => own.scopes.includes(scope))) &&
-      (own.repositories.length === 0 ||
-        (repositories.length > 0 && repositories.every((pattern) => own.repositories.includes(pattern)))) &&
-      (own.expiresAt === 0 || (expiresAt !== 0 && expiresAt <= own.expiresAt))
-    if (!isWithin)
-      throw new Problem(
-        'forbidden',
-        'by an access token no other can be made that may do more or lasts longer: sign in with a password',
-      )
+  /** What bounds the tokens somebody makes: the one they signed in by, and how long what they signed in with is good. */
+  async function boundsOf(principal: Principal): Promise<Bounds> {
+    const id = principal.kind === 'anonymous' ? undefined : principal.token
+    const own = id === undefined ? undefined : await directory.restrictionOf(id)
+    if (id !== undefined && !own) throw new Problem('forbidden', 'the access token is gone')
+    return { own, latest: Math.min(own?.expiresAt || Infinity, principal.until ?? Infinity) }
   }
 }
+
+interface Bounds {
+  own: AccessToken | undefined
+  /** Milliseconds since 1970, or Infinity. */
+  latest: number
+}
+
+/** Who signed in by a token, or for a while, makes none that may do more or lasts longer. @throws Problem forbidden */
+function expectWithin(bounds: Bounds, token: AccessToken): void {
+  expectCovered(bounds, token)
+  if ((token.expiresAt || Infinity) > bounds.latest)
+    throw new Problem('forbidden', `by what you signed in with no token can be made that lasts longer: ${personally}`)
+}
+
+/** Who signed in by a token has nothing to do with those that may do more. @throws Problem forbidden */
+function expectCovered({ own }: Bounds, { scopes, repositories }: AccessToken): void {
+  if (own === undefined) return
+  const isCovered =
+    scopes.every((scope) => includesScope(own.scopes, scope)) &&
+    (own.repositories.length === 0 ||
+      (repositories.length > 0 && repositories.every((pattern) => own.repositories.includes(pattern))))
+  if (!isCovered)
+    throw new Problem('forbidden', `by an access token none can be made or revoked that may do more: ${personally}`)
+}
+
+const personally = 'sign in with a password'

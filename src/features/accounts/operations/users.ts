@@ -11,7 +11,7 @@ import {
 import { Problem } from '../../../api/problem.ts'
 import { flag, object, text } from '../../../api/schema.ts'
 import type { Access, Principal } from '../../../auth/types.ts'
-import { isAccountName } from '../../../identity/names.ts'
+import { accountNameForm, isAccountName } from '../../../identity/names.ts'
 import { objectionToPassword } from '../../../identity/passwords.ts'
 import type { Account, AccountChange } from '../../../metadata/account-facts.ts'
 import { newAccount } from '../start.ts'
@@ -82,8 +82,7 @@ export function userOperations(deps: Deps): Operation[] {
           const present = await facts.find('account', { name })
           if (present && present.kind !== 'user')
             throw new Problem('conflict', `${name} is the name of an ${present.kind}`)
-          if (!present && !isAccountName(name))
-            throw invalid('/name', 'expected small letters and digits with ".", "_" or "-" between them')
+          if (!present && !isAccountName(name)) throw invalid('/name', accountNameForm)
           expectMatch(request, present && showUser(present))
           const next = {
             ...(present ?? newAccount(name, 'user', clock.now().getTime())),
@@ -184,7 +183,10 @@ export function expectPassword(plain: string, name: string): void {
 /** @throws Problem conflict: a name that is taken again must not come with what another one pushed */
 export async function expectEmpty({ facts }: Deps, namespace: string): Promise<void> {
   if (await facts.holds({ namespace }))
-    throw new Problem('conflict', `there are images in ${namespace}: delete them first, or disable the account`)
+    throw new Problem(
+      'conflict',
+      `there are images in ${namespace}, in the trash too until that and their grace end: delete them first, or disable the account`,
+    )
 }
 
 /** All that goes with an account. */
