@@ -2,15 +2,12 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
-/**
- * Makes the folder of a database, for its owner alone: it holds the keys that sign tokens. Those above it are as usual.
- * @throws Error that says who cannot
- */
-export function makeFolder(folder: string, mode = 0o700): void {
+/** Makes the folder of a database. @throws Error that says who cannot */
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) return
-  makeFolder(dirname(folder), 0o777) // one by one: where the kernel lets nobody make one, in /proc, Node's own way goes round for ever
+  makeFolder(dirname(folder)) // one by one: where the kernel lets nobody make one, in /proc, Node's own way goes round for ever
   try {
-    mkdirSync(folder, { mode })
+    mkdirSync(folder)
   } catch (cause) {
     if (existsSync(folder)) return // another was faster
     throw new Error(`Cannot make ${folder}: ${(cause as Error).message}; may this user write there?`, { cause })
