@@ -50,6 +50,12 @@ holdfast:
     ['retention: {rules: [{action: keep, newest: 0}]}', /newest.* expected a number from 1/],
     ['retention: {interval: 1s}', /interval is less than a minute/],
     ['retention: {rule: []}', /rule/],
+    ['retention: {rules: [{action: keep, platforms: ["/(/"]}]}', /platforms\.0 is "\/\(\/"/],
+    ['quotas: [{limit: 1GiB}]', /quotas\.0\.scope is missing: expected an organization, a repository/],
+    ['quotas: [{scope: acme}]', /quotas\.0\.limit is missing: expected a size such as 10GiB/],
+    ['quotas: [{scope: acme, limit: much}]', /limit.*expected a size such as 500MB/],
+    ['quotas: [{scope: acme, limit: 1GB, soft: 101}]', /quotas\.0\.soft is no share/],
+    ['quotas: [{scope: acme, limit: 1GB}, {scope: acme, limit: 2GB}]', /quotas\.1\.scope stands there twice: acme/],
   ] as const)
     it(`refuse ${text}`, async () => {
       await assert.rejects(loadText(`holdfast: {${text}}\n`), message)

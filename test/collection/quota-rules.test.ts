@@ -17,7 +17,7 @@ await pushText(before.url, 'taken/over', 'v1', 'x'.repeat(3000))
 await before.stop()
 await rm(join(folder, 'data/holdfast'), { recursive: true })
 
-const { must, api, root, port, metadata } = await useAccounts(
+const { must, api, root, port, metadata, close } = await useAccounts(
   (configuration) => {
     configuration.access = 'open'
     configuration.quotas = [
@@ -111,5 +111,24 @@ describe('a blob that cannot fit', () => {
     assert.equal((await pushBlob('acme/third', 'b'.repeat(2000))).status, 201)
     assert.equal((await pushBlob('acme/third', 'z')).status, 403)
     assert.ok((await metadata.events.after(0, 1000)).some((event) => event.type === 'alert'))
+  })
+})
+
+describe('a configuration that changed', () => {
+  it('holds from the next start, and leaves what was set', async () => {
+    await close(0)
+    const again = await useAccounts(
+      (configuration) => {
+        configuration.quotas = [{ scope: 'acme/*', limit: 5000, soft: 90 }]
+      },
+      { folder },
+    )
+    const limits = async (): Promise<Record<string, number>> => {
+      const { items } = (await again.must('GET /quotas')) as { items: { scope: string; limit: number }[] }
+      return Object.fromEntries(items.map(({ scope, limit }) => [scope, limit]))
+    }
+    while ('taken' in (await limits()) || (await limits())['acme/b'] !== 5000) await setTimeout(50)
+    assert.deepEqual(Object.keys(await limits()), ['acme', 'acme/app', 'acme/b', 'acme/c', 'acme/d', 'taken/over'])
+    await again.close(0)
   })
 })

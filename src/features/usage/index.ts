@@ -5,6 +5,8 @@ import type { Feature, Platform } from '../feature.ts'
 const lookMs = 2000
 /** So often all others are; a burst of pushes comes first. */
 const everyMs = 60_000
+/** Between two images, as after a volume was taken over: requests come first. */
+const pauseMs = 5
 
 /**
  * How much is stored of what. What layers take unpacked is found out beside everything else, on one node of all; in an object store,
@@ -34,7 +36,10 @@ export function usage(platform: Platform): Feature {
       const asked = await sizes.unmeasured.next('asked')
       const image = asked ?? (isDue ? await sizes.unmeasured.next({ pushedBefore, after }) : undefined)
       if (!image) return
-      if (!asked) after = image.id
+      if (!asked) {
+        after = image.id
+        await setTimeout(pauseMs, undefined, { signal })
+      }
       const { createMeasure } = await import('./measure.ts')
       await createMeasure(platform)(image, { layers: layers || asked !== undefined, signal }).catch(
         async (error: unknown) => {
