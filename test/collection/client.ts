@@ -20,6 +20,8 @@ export interface Oracle {
   repository: string
   manifests: Map<Digest, Known>
   tags: Map<string, Digest>
+  /** Live ones that nothing kept: they may have gone since, or be kept again by a subject that was pushed again. */
+  forgotten: Map<Digest, Known>
   /** Blobs that the registry said to have in this round. */
   relied: Set<Digest>
   /** What an operation that was never answered may have changed. */
@@ -31,6 +33,7 @@ export function createOracle(repository: string): Oracle {
     repository,
     manifests: new Map(),
     tags: new Map(),
+    forgotten: new Map(),
     relied: new Set(),
     unsure: { manifests: new Map(), tags: new Set() },
   }
@@ -243,6 +246,14 @@ export function reachable({ manifests, tags }: Oracle): Set<Digest> {
   }
   for (const digest of tags.values()) keep(digest)
   return kept
+}
+
+/** Remembers those forgotten ones that the store has and that something keeps again. */
+export async function recall(oracle: Oracle, { store }: World): Promise<void> {
+  const { repository, manifests, forgotten } = oracle
+  for (const digest of reachable({ ...oracle, manifests: new Map([...forgotten, ...manifests]) }))
+    if (!manifests.has(digest) && (await store.manifests.find(repository, { digest })))
+      manifests.set(digest, forgotten.get(digest)!)
 }
 
 /** Everything that was promised is there, byte for byte. */

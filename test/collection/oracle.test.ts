@@ -7,7 +7,7 @@ import { blobPath } from '../../src/registry/paths.ts'
 import type { StorageDriver } from '../../src/registry/ports/storage.ts'
 import { createRandom } from '../durability/images.ts'
 import { type Postgres, startPostgres, withoutPostgres } from '../support/postgres.ts'
-import { createOracle, type Oracle, reachable, settle, step, verify } from './client.ts'
+import { createOracle, type Oracle, reachable, recall, settle, step, verify } from './client.ts'
 import { Crashed, createWorld, hour, type Process, type World, type WorldOptions } from './world.ts'
 
 /** HOLDFAST_STEPS=20000 for the long form. */
@@ -78,8 +78,11 @@ function forget(oracle: Oracle, before: number, untagged: boolean): void {
   relied.clear()
   const kept = untagged ? reachable(oracle) : undefined
   if (kept)
-    for (const [digest, { trashedAt }] of manifests)
-      if (trashedAt === undefined && !kept.has(digest)) manifests.delete(digest)
+    for (const [digest, known] of manifests)
+      if (known.trashedAt === undefined && !kept.has(digest)) {
+        manifests.delete(digest)
+        oracle.forgotten.set(digest, known)
+      }
   for (const [digest, { trashedAt }] of manifests)
     if (trashedAt !== undefined && trashedAt < before) manifests.delete(digest)
 }
@@ -104,6 +107,7 @@ async function expectClean(
     await process.collector.run({ sweep: true })
     world.pass(graceMs + 2 * hour)
   }
+  for (const oracle of oracles) await recall(oracle, world)
   for (const oracle of oracles) await verify({ ...oracle, manifests: liveOf(oracle) }, process, world)
   const needed = new Set(
     oracles.flatMap((oracle) => [...liveOf(oracle).values()].flatMap(({ references }) => references)),

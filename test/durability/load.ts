@@ -21,10 +21,12 @@ export interface Ledger {
   tags: Map<string, { image: Image; acknowledged: boolean }[]>
   /** Answers that no fault explains. */
   refused: string[]
+  /** The power is being cut: what is acknowledged from here on may have been so after it was gone. */
+  isCut: boolean
 }
 
 export function createLedger(): Ledger {
-  return { acknowledged: [], open: [], tags: new Map(), refused: [] }
+  return { acknowledged: [], open: [], tags: new Map(), refused: [], isCut: false }
 }
 
 const ways: Way[] = ['post', 'put', 'patch']
@@ -61,6 +63,7 @@ export function startLoad(url: string, ledger: Ledger, random: Random, clients =
     candidates.push({ image, acknowledged: false })
     const { status } = await putManifest(client, image, image.tag)
     if (status !== 201) return void ledger.refused.push(`manifest of ${repository}: ${status}`)
+    if (ledger.isCut) return
     ledger.open.splice(ledger.open.indexOf(image), 1)
     ledger.acknowledged.push(image)
     ledger.tags.set(key, [{ image, acknowledged: true }])

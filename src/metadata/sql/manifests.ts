@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { StoredManifest } from '../../registry/ports/metadata.ts'
 import type { Dialect } from './dialect.ts'
+import { freshMs } from './fact-writer.ts'
 import { sql, type Steps } from './statement.ts'
 
 interface Pushed extends StoredManifest {
@@ -8,7 +9,10 @@ interface Pushed extends StoredManifest {
   references: { digest: Digest }[]
 }
 
-/** Stores a manifest and what it refers to; gives nothing new to one that is there as it is. One in the trash is pushed anew: its age begins. */
+/**
+ * Stores a manifest and what it refers to. Of one that is there as it is only the grace begins anew: what refers to it may be on its
+ * way. One in the trash is pushed anew: its age begins.
+ */
 export function* store(repositoryId: number, pushed: Pushed, at: number): Steps<void> {
   const { digest, mediaType, subject, content, references } = pushed
   const [changed] = yield sql(
@@ -19,6 +23,7 @@ export function* store(repositoryId: number, pushed: Pushed, at: number): Steps<
          pushed_at = case when manifest.trashed_at is null then manifest.pushed_at else excluded.pushed_at end
      where manifest.trashed_at is not null or manifest.media_type <> excluded.media_type
        or manifest.content <> excluded.content or manifest.is_referring = 0
+       or coalesce(manifest.doubted_at, 0) < excluded.doubted_at - ${freshMs}
      returning id`,
     ...[repositoryId, digest, mediaType, subject ?? null, at, content],
   )
