@@ -64,7 +64,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     }
     for (let [due, pressedAt] = [0, -Infinity]; !stopping.signal.aborted;) {
       const wanted = await asked.next()
-      const lacking = disk?.lacking() ?? 0
+      const lacking = Math.max(disk?.lacking() ?? 0, wanted?.lacking ?? 0)
       const isPressed = lacking > 0 && performance.now() >= pressedAt + settledMs
       if (isPressed) pressedAt = performance.now()
       if (wanted || isPressed || performance.now() >= due) {
