@@ -47,3 +47,8 @@ export function basicOf({ name, password }: Basic): string {
 export function readToken(authorization: string | undefined): string | undefined {
   return readBearer(authorization) ?? readBasic(authorization)?.password
 }
+
+/** Whether a text is meant as a JWT: three parts, the first of which begins as a JSON object does. */
+export function looksLikeJwt(text: string): boolean {
+  return text.startsWith('eyJ') && text.split('.', 4).length === 3
+}

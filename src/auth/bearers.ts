@@ -1,6 +1,7 @@
 import { OciError } from '../oci/errors.ts'
 import type { JsonObject } from '../oci/strict-json.ts'
-import { type Jwt, leeway, looksLikeJwt, readJwt } from './jwt.ts'
+import { looksLikeJwt } from './basic.ts'
+import { type Jwt, leeway, readJwt } from './jwt.ts'
 import { parseGrants } from './scopes.ts'
 import type { Principal } from './types.ts'
 

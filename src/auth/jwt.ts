@@ -24,11 +24,6 @@ const maxLength = 12_000
 /** How far clocks may differ, in seconds; registry:3 has the same. */
 export const leeway = 60
 
-/** Whether a text is meant as a JWT: three parts, the first of which begins as a JSON object does. */
-export function looksLikeJwt(text: string): boolean {
-  return text.startsWith('eyJ') && text.split('.', 4).length === 3
-}
-
 /**
  * Takes a token apart, so strictly that nobody can understand it differently: no second key of the same name, no other spelling
  * of its base64, nothing before, between and after. Undefined when it is none.

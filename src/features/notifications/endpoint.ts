@@ -27,6 +27,8 @@ const pageSize = 100
 /** An event that an endpoint did not take for so long is given up, so that a dead one does not keep the log for ever. */
 const giveUpMs = 7 * 86_400_000
 
+export type Endpoint = ReturnType<typeof createEndpoint>
+
 /**
  * Tells one endpoint about events in their order: it has a place of its own in the event log, so it neither waits for another
  * endpoint nor loses anything by a restart. What it does not take is sent again and again, with pauses of `backoffMs` after

@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Actor, Happening } from '../../registry/ports/events.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 import { createCounts } from './counts.ts'
-import { createEndpoint } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { Lookups } from './envelope.ts'
 
 /** Pulls change no state: they are gathered for so long and then recorded together. */
@@ -30,12 +30,14 @@ export function notifications({ configuration, metadata, log, clock }: Platform,
     const isFirst = endpoints.findIndex((other) => other.name === name) === index
     return `notifications:${name}${isFirst ? '' : ` ${index}`}`
   })
-  let running: ReturnType<typeof createEndpoint>[] = []
+  let running: Endpoint[] = []
 
   /** Reads the log for every endpoint, each from where it stopped. */
   async function begin(): Promise<void> {
     for (const name of await metadata.cursors.names())
       if (name.startsWith('notifications:') && !cursors.includes(name)) await metadata.cursors.delete(name)
+    if (endpoints.length === 0) return
+    const { createEndpoint } = await import('./endpoint.ts')
     running = endpoints.map((endpoint, index) =>
       createEndpoint({ endpoint, cursor: cursors[index]!, contentType, metadata, lookups, source, log, clock, counts }),
     )

@@ -1,5 +1,4 @@
-import { readBasic, readToken } from '../../auth/basic.ts'
-import { looksLikeJwt } from '../../auth/jwt.ts'
+import { looksLikeJwt, readBasic, readToken } from '../../auth/basic.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 import type { Jobs } from './jobs.ts'
 

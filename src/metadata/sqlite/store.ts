@@ -87,7 +87,7 @@ function openDatabase(path: string): DatabaseSync {
     const database = new DatabaseSync(path)
     database.exec('pragma journal_mode = wal; pragma synchronous = full')
     migrate(database)
-    database.exec('pragma query_only = 1; pragma cache_size = -4000')
+    database.exec('pragma query_only = 1; pragma cache_size = -4000; pragma shrink_memory') // making tables fills it
     return database
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)

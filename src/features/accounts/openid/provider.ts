@@ -1,5 +1,6 @@
 import { createIssuer, type Discovered, endpointOf } from '../../../auth/issuer.ts'
-import { isSignedBy, leeway, looksLikeJwt, objectionTo, readJwt } from '../../../auth/jwt.ts'
+import { looksLikeJwt } from '../../../auth/basic.ts'
+import { isSignedBy, leeway, objectionTo, readJwt } from '../../../auth/jwt.ts'
 import type { OpenIdConfiguration } from '../../../config/configuration.ts'
 import { OciError } from '../../../oci/errors.ts'
 import { type JsonObject, parseStrictJson } from '../../../oci/strict-json.ts'
