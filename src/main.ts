@@ -81,7 +81,7 @@ async function main([name = '', ...args]: string[]): Promise<void> {
   if (name === '--help' || name === '-h' || name === 'help') return void process.stdout.write(usage)
   if (name === '--version') return printVersion()
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (!load) throw new Error(`unknown command "${name}"\n\n${usage}`)
+  if (!load) throw Object.assign(new Error(`unknown command "${name}"\n\n${usage}`), { exitCode: 2 })
   await (await load()).run(args)
 }
 
@@ -95,5 +95,12 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exit(error instanceof Error && 'exitCode' in error ? Number(error.exitCode) : 1)
+  process.exit(exitCodeOf(error))
 })
+
+/** What a command says; 2 for options it does not have, 1 for any other failure. */
+function exitCodeOf(error: unknown): number {
+  if (!(error instanceof Error)) return 1
+  if ('exitCode' in error) return Number(error.exitCode)
+  return 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS') ? 2 : 1
+}

@@ -50,8 +50,8 @@ export async function run(args: string[]): Promise<void> {
   const [first = ''] = positionals
   const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
   const [address, ...rest] = verb ? positionals.slice(1) : positionals
-  if (address === undefined) throw new Error(`what is missing is where to, or from where\n\n${usage}`)
   try {
+    if (address === undefined) throw new Error(`what is missing is where to, or from where\n\n${usage}`)
     const isWhole = await (verb ?? make)(address, rest, values)
     process.exitCode = isWhole ? 0 : 1
   } catch (error) {

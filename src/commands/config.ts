@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { loadConfiguration } from '../config/load.ts'
 import { ConfigurationError } from '../config/problems.ts'
+import { failure } from './client/failure.ts'
 
 const usage = `Usage: holdfast config COMMAND
 
@@ -39,7 +40,7 @@ export async function run(args: string[]): Promise<void> {
   const [name = '', positional, ...rest] = positionals
   if (values.help || name === 'help') return void process.stdout.write(usage)
   const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined
-  if (!subcommand) throw new Error(`unknown command "config ${name}"\n\n${usage}`)
+  if (!subcommand) throw failure('usage', `unknown command "config ${name}"\n\n${usage}`)
   if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   process.stdout.write(await subcommand({ positional, origin: values.origin }))
 }

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import type { Configuration } from '../config/configuration.ts'
 import { copyDatabase, nameOfPlace, type Place } from '../metadata/copy/index.ts'
 import { databasePlace } from '../stores.ts'
+import { failure } from './client/failure.ts'
 import { configurationOf } from './configuration.ts'
 
 const usage = `Usage: holdfast db COMMAND
@@ -27,7 +28,8 @@ export async function run(args: string[]): Promise<void> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (values.help) return void process.stdout.write(usage)
   if (!command || target === undefined)
-    throw new Error(
+    throw failure(
+      'usage',
       command ? `db ${name}: what is missing is where to\n\n${usage}` : `unknown command "db ${name}"\n\n${usage}`,
     )
   await command(target, await configurationOf(rest, values.data, usage))

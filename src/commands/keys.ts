@@ -7,6 +7,7 @@ import { createKeys, signingKeyKind } from '../keyring/signing-keys.ts'
 import { openAccounts } from '../metadata/accounts-alone.ts'
 import { createLog } from '../platform/log.ts'
 import { openKeys, openSecretKeys, openSecrets, openStorageAlone } from '../stores.ts'
+import { failure } from './client/failure.ts'
 import { configurationOf } from './configuration.ts'
 
 const usage = `Usage: holdfast keys COMMAND [CONFIG] [--data DIR]
@@ -33,7 +34,7 @@ export async function run(args: string[]): Promise<void> {
   if (values.help) return void process.stdout.write(usage)
   if (name === 'rewrap') return rewrap(await configurationOf(rest, values.data, usage))
   if (name === 'renew') return renew(await configurationOf(rest, values.data, usage))
-  if (name !== 'export') throw new Error(`unknown command "keys ${name}"\n\n${usage}`)
+  if (name !== 'export') throw failure('usage', `unknown command "keys ${name}"\n\n${usage}`)
   const [form = '', ...more] = rest
   if (form !== 'certificates' && form !== 'jwks') throw new Error(`cannot export "${form}"\n\n${usage}`)
   await exportKeys(form, await configurationOf(more, values.data, usage))

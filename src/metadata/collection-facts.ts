@@ -109,11 +109,11 @@ export interface CollectionFacts {
   forgetDeleted(before: number): Promise<void>
   /** Keeps bytes that are about to be written from being deleted; false while that is going on. */
   rescue(digest: Digest): Promise<boolean>
-  /** What would be taken out of repositories by judging all doubts from before the moment. */
+  /** What would be taken out of repositories by judging all doubts from before the moment; of its bytes those that no repository holds then. */
   garbage(before: number): Promise<Amount>
   /** What is condemned, or will be: bytes that are still there. */
   doomed(): Promise<Amount>
-  /** What the trash holds from before the moment: manifests, and what only they refer to. */
+  /** What the trash holds from before the moment: manifests, and what only they refer to in all repositories. */
   trash(before: number): Promise<Amount>
   /** All blobs there are, or as many as the limit. */
   stored(limit: number): Promise<Amount>

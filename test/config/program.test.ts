@@ -64,7 +64,12 @@ describe('holdfast config', () => {
   it('helps', () => {
     assert.match(holdfast(['config', '--help']).stdout, /check \[CONFIG\]/)
     const { status, stderr } = holdfast(['config', 'chekc'])
-    assert.deepEqual([status, stderr.split('\n')[0]], [1, 'holdfast: unknown command "config chekc"'])
+    assert.deepEqual([status, stderr.split('\n')[0]], [2, 'holdfast: unknown command "config chekc"'])
+  })
+
+  it('ends with 2 where it was not asked for what it knows: 1 has a meaning to some commands', () => {
+    for (const args of [['chekc'], ['backup'], ['backup', 'verify', '--foo'], ['fsck', '--foo'], ['reindex', '--foo']])
+      assert.equal(holdfast(args).status, 2, args.join(' '))
   })
 })
 

@@ -12,7 +12,7 @@ const everyMs = 60_000
 const lookMs = 1000
 /** Between two steps of a run: requests come first. */
 const pauseMs = 5
-/** Between two runs because the disk is nearly full: by then what the last one found is deleted. */
+/** So long after a run what it found may be deleted; and between two because the disk is nearly full. */
 const settledMs = 12_000
 /** A deletion whose process has gone is done again after this. */
 const abandonedMs = 60_000
@@ -64,13 +64,14 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     }
     for (let [due, pressedAt] = [0, -Infinity]; !stopping.signal.aborted;) {
       const wanted = await asked.next()
-      const lacking = disk?.lacking() ?? 0
+      const lacking = Math.max(disk?.lacking() ?? 0, wanted?.lacking ?? 0)
       const isPressed = lacking > 0 && performance.now() >= pressedAt + settledMs
       if (isPressed) pressedAt = performance.now()
       if (wanted || isPressed || performance.now() >= due) {
         const result = await runOnce({ ...wanted, lacking })
         if (wanted) await asked.answer({ id: wanted.id, ...result })
-        due = performance.now() + everyMs
+        // The files of what it condemned go as soon as that has settled.
+        due = performance.now() + (Number(result.blobs) > 0 ? settledMs : everyMs)
       }
       await setTimeout(lookMs, undefined, { signal: stopping.signal, ref: false })
     }

@@ -1,14 +1,20 @@
+import { randomUUID } from 'node:crypto'
+import type { RunOptions } from '../../collection/collector.ts'
 import { createDisk, type Room } from '../../platform/disk.ts'
 import { lengthOf } from '../../http/body.ts'
 import type { HttpRequest } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
 import { type Alert, createAlert } from '../alert.ts'
+import { createAsked } from '../asked.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 
 const lookMs = 1000
+/** Between two times that room is asked for: what was found for the last one is deleted by then. */
+const askMs = 15_000
 
 /** Refuses uploads before the disk is full: what the reserve leaves is for the database, for deleting and for what is under way. */
-export function disk({ configuration, metadata, log }: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
+export function disk(platform: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
+  const { configuration, metadata, log } = platform
   const { root, reserve, objects, readOnly } = configuration.storage
   if (objects || readOnly || reserve.bytes === 0) return { name: 'disk' }
   const { room, take } = createDisk(root, reserve)
@@ -20,6 +26,7 @@ export function disk({ configuration, metadata, log }: Platform, { metrics }: Pi
   } as const))
     metrics?.gauge(`holdfast_storage_${name}_bytes`, help, () => room()[name as 'free'], { across: 'max' })
   let isLow = false
+  const makeRoom = createMakeRoom(platform)
 
   function refuseUploads(request: HttpRequest): void {
     if (!isUpload(request)) return
@@ -31,6 +38,8 @@ export function disk({ configuration, metadata, log }: Platform, { metrics }: Pi
     if (isLow !== free < kept) tell(free, kept)
     if (free >= kept + length) return take(length)
     refused?.([])
+    // Below the reserve the collector sees it by itself. No header shall empty the trash: no more than a reserve's worth is made.
+    if (free >= kept) makeRoom(Math.ceil(kept + Math.min(length, kept) - free))
     throw new OciError('UNAVAILABLE', {
       status: 507,
       message:
@@ -49,6 +58,19 @@ export function disk({ configuration, metadata, log }: Platform, { metrics }: Pi
   }
 
   return { name: 'disk', gates: [refuseUploads], duty: watch({ room, alert: createAlert({ metadata, log }) }) }
+}
+
+/** Has the collector free so many bytes, though more than the reserve is free, because an upload is longer than what is left. */
+function createMakeRoom({ configuration, vault, clock, log }: Platform): (bytes: number) => void {
+  const asked = createAsked<RunOptions>({ vault, clock, kind: 'collection' })
+  let askedAt = -Infinity
+  return (lacking) => {
+    if (!configuration.collection.enabled || lacking <= 0 || performance.now() < askedAt + askMs) return
+    askedAt = performance.now()
+    asked
+      .ask({ id: randomUUID(), lacking })
+      .catch((error: unknown) => log.error('storage.room-not-asked', { error: String(error) }))
+  }
 }
 
 /** Alerts when the disk has become too full for uploads, and when it no longer is. */

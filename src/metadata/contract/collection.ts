@@ -182,4 +182,30 @@ export function testCollection({ store, push, passSeconds, now, commitBlob, reop
     assert.equal((await facts().stored(3)).count, 3)
     assert.equal(await facts().countManifests(2), 2)
   })
+
+  it('the bytes that would go are those nobody would hold any more, each blob once', async () => {
+    passSeconds(1)
+    const [garbage, trash] = [await facts().garbage(before()), await facts().trash(before())]
+    const text = 'in three repositories'
+    for (const name of ['gc/one', 'gc/two', 'gc/three']) await commitBlob(name, text)
+    const elsewhere = await commitBlob('gc/one', 'kept elsewhere')
+    await commitBlob('gc/two', 'kept elsewhere')
+    await push(pushOf('gc/two', 'gc keeps it', { tags: ['v1'], references: [blob(elsewhere, 14)] }))
+    passSeconds(1)
+    const found = await facts().garbage(before())
+    assert.deepEqual([found.count - garbage.count, found.bytes - garbage.bytes], [4, text.length])
+
+    // The same of what only images of the trash refer to.
+    const digests = new Map<string, Digest>()
+    for (const name of ['gc/one', 'gc/two', 'gc/three'])
+      digests.set(name, await push(pushOf(name, `gc ${name}`, { references: [blob(digestOf(Buffer.from(text)), 21)] })))
+    const remove = async (name: string) => {
+      await store().manifests.delete(name, digests.get(name)!, actor)
+      passSeconds(1)
+      return (await facts().trash(before())).bytes - trash.bytes
+    }
+    assert.equal(await remove('gc/one'), 'gc gc/one'.length)
+    assert.equal(await remove('gc/two'), 'gc gc/one'.length + 'gc gc/two'.length)
+    assert.equal(await remove('gc/three'), 'gc gc/onegc gc/twogc gc/three'.length + text.length)
+  })
 }

@@ -116,9 +116,16 @@ const inState = (state: string) =>
 /** None while a backup holds them: see `heldByBackup`. */
 const condemned = `
   select digest, size from doomed where state = 'condemned' and since <= ?1 and not ${heldByBackup('?3')} order by since limit ?2`
+/** The bytes of a blob count where it goes last: in the first of its repositories, if it goes in the others as well. */
 const garbage = `
   select doubted_at, repository_id, digest, case when needed then 0 else 1 end as count,
-    case when needed then 0 else (select size from blob where blob.digest = page.digest) end as bytes
+    case when needed then 0 else (
+      select size from blob where blob.digest = page.digest and not exists (
+        select 1 from blob_link as other where other.digest = page.digest and other.repository_id <> page.repository_id and (
+          other.repository_id < page.repository_id or other.doubted_at is null or other.doubted_at > ?1 or exists (
+            select 1 from reference where reference.repository_id = other.repository_id and reference.digest = other.digest
+          )))
+    ) end as bytes
   from (
     select doubted_at, repository_id, digest, exists (
       select 1 from reference where reference.repository_id = blob_link.repository_id and reference.digest = blob_link.digest
@@ -131,7 +138,10 @@ const trashPage = `
   from manifest where trashed_at is not null and trashed_at <= ?1 and (trashed_at, id) > (?3, ?4)
   order by trashed_at, id limit ?2`
 const trashed = `select trashed_at, id, 1 as count, length(content) as bytes ${trashPage}`
-/** Of each manifest in the trash from before the moment: the blobs that only such refer to, where it is the first to do so. */
+/**
+ * Of each manifest in the trash from before the moment: the blobs that only such refer to, where it is the first to do so. Those that
+ * another repository has count there, or not at all.
+ */
 const trashedAlone = `
   select page.trashed_at, page.id, count(blob.digest) as count, sum(size) as bytes
   from (select trashed_at, id ${trashPage}) as page
@@ -139,7 +149,14 @@ const trashedAlone = `
     select 1 from reference as other join manifest on manifest.id = other.manifest_id
     where other.repository_id = reference.repository_id and other.digest = reference.digest
       and (other.manifest_id < reference.manifest_id or trashed_at is null or trashed_at > ?1))
-  left join blob on blob.digest = reference.digest
+  left join blob on blob.digest = reference.digest and not exists (
+    select 1 from blob_link as held where held.digest = blob.digest and held.repository_id <> reference.repository_id and (
+      held.repository_id < reference.repository_id or not exists (
+        select 1 from reference as own where own.repository_id = held.repository_id and own.digest = held.digest
+      ) or exists (
+        select 1 from reference as own join manifest on manifest.id = own.manifest_id
+        where own.repository_id = held.repository_id and own.digest = held.digest and (trashed_at is null or trashed_at > ?1)
+      )))
   group by page.trashed_at, page.id order by page.trashed_at, page.id`
 
 function* rows(text: string, ...values: Value[]): Steps<Row[]> {
