@@ -5,7 +5,7 @@ import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
 const usage = `Usage: holdfast tag VERB
 
-  history REPO:TAG            every move of a tag, the newest first
+  history REPO[:TAG]          every move of a tag, or of all, the newest first
   ls REPO                     tags and where they point; with --as-of where they pointed
   restore REPO:TAG DIGEST     point a tag to an image of the repository, also to one in the trash
   show REPO:TAG               where it points, its lock, and when it goes
@@ -41,6 +41,10 @@ function tagIn(text: string): { repository: string; tag: string } {
 }
 
 async function history({ registry, names, form }: Given): Promise<void> {
+  if (!names[0]!.includes(':')) {
+    const moves = await askAll<Record<string, unknown>>(registry(), `/repos/${names[0]}/-/history`)
+    return printList(form, moves, ['at', 'tag', 'digest', 'why', 'by'])
+  }
   const { repository, tag } = tagIn(names[0]!)
   const { items } = await ask<{ items: Record<string, unknown>[] }>(
     registry(),

@@ -18,6 +18,12 @@ export interface MovePage {
   before?: Date | undefined
 }
 
+/** At most `limit` moves of all tags, those before one. */
+export interface JournalPage {
+  limit: number
+  before?: { at: Date; tag: string } | undefined
+}
+
 /** A deleted manifest that can be restored. */
 export interface Trashed {
   digest: Digest
@@ -34,6 +40,8 @@ export interface Trashed {
 export interface HistoryFacts {
   /** Every move of the tag, the newest first. */
   moves(repository: string, tag: string, page: MovePage): Promise<TagMove[]>
+  /** Every move of every tag of the repository, the newest first. */
+  journal(repository: string, page: JournalPage): Promise<(TagMove & { tag: string })[]>
   /** The tags as they stood at the moment. */
   tagsAsOf(repository: string, moment: Date, page: Page): Promise<{ name: string; digest: Digest }[]>
   /** What was deleted of the repository and is still held, in order of digest. */

@@ -210,7 +210,7 @@ const expected: Record<string, { ann: number; carl: number }> = {
   'GET /repos': { ann: 200, carl: 200 },
   'GET /repos/{repository}': { ann: 200, carl: 404 },
   'GET /repos/{repository}/-/access': { ann: 200, carl: 403 },
-  'GET /repos/{repository}/-/history': { ann: 400, carl: 404 },
+  'GET /repos/{repository}/-/history': { ann: 200, carl: 404 },
   'GET /repos/{repository}/-/tags': { ann: 200, carl: 404 },
   'PUT /repos/{repository}/-/tags/{tag}': { ann: 422, carl: 404 },
   // There is none: they came with a password.

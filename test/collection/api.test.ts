@@ -46,6 +46,23 @@ describe('the way back', () => {
         ['pushed', 'root', first],
       ],
     )
+    time.ms += 10_000
+    await must('PUT /repos/acme/app/-/tags/v9', { body: { digest: first } })
+    const journal = async (query = '') => must(`GET /repos/acme/app/-/history?limit=2${query}`)
+    const page = await journal()
+    assert.deepEqual(
+      page.items.map(({ tag, why }: Record<string, string>) => [tag, why]),
+      [
+        ['v9', 'restored'],
+        ['v1', 'restored'],
+      ],
+    )
+    assert.deepEqual(
+      (await journal(`&cursor=${page.next}`)).items,
+      items.slice(1).map((move: object) => ({ tag: 'v1', ...move })),
+    )
+    assert.equal((await api('GET /repos/acme/app/-/history?cursor=WyJ4Il0')).status, 400)
+    await registry.registry('DELETE /acme/app/manifests/v9', root)
   })
 
   it('leads out of the trash, with the tags that are free', async () => {

@@ -16,20 +16,41 @@ const as =
     return actions.map((action) => ({ type: 'repository', name: repository, action }))
   }
 
+/** @throws Problem when it is none of a journal */
+function placeIn(place: string): { at: Date; tag: string } {
+  const [, at, tag] = /^(\d{1,16}) (\S+)$/.exec(place) ?? []
+  if (!at || !tag) throw new Problem('bad-request', 'the cursor is none of this list')
+  return { at: new Date(Number(at)), tag }
+}
+
 const number = text({ pattern: /^\d{1,4}$/, form: 'expected a number' })
 
 /** History of tags, the trash, and the way back. */
 export function historyOperations({ configuration, metadata, history, accounts }: Platform): Operation[] {
   const restore = createRestore({ metadata, history })
 
+  function journalOf(
+    repository: string,
+    { before, ...query }: { [key in 'limit' | 'before' | 'cursor']: string | undefined },
+  ) {
+    const from = before ? { at: new Date(before), tag: '' } : undefined
+    return page(
+      query,
+      ({ limit, last }) => history.journal(repository, { limit, before: last ? placeIn(last[0]!) : from }),
+      ({ at, tag }) => [`${at.getTime()} ${tag}`],
+      (move) => ({ ...move, digest: move.digest ?? null }),
+    )
+  }
+
   return [
     operation({
       method: 'GET',
       path: '/repos/:repository+/-/history',
-      summary: 'List every move of a tag, the newest first',
+      summary: 'List every move of a tag, or of all tags, the newest first',
       access: as('pull'),
-      query: object({ tag: text({ max: 128 }) }, { limit: number, before: moment }),
-      async handle({ params: { repository }, query: { tag, limit, before } }) {
+      query: object({}, { tag: text({ max: 128 }), limit: number, before: moment, cursor: text() }),
+      async handle({ params: { repository }, query: { tag, limit, before, cursor } }) {
+        if (tag === undefined) return journalOf(repository, { limit, before, cursor })
         const most = Math.min(Math.max(1, Number(limit ?? 50)), 500)
         const moves = await history.moves(repository, tag, {
           limit: most,

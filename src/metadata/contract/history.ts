@@ -55,6 +55,29 @@ export function testHistory({ store, push, passSeconds, now, commitBlob, reopen 
       assert.deepEqual([...first, ...second], all)
     })
 
+    it('is read for all tags of a repository, in pages', async () => {
+      const a = await push(pushOf('history/all', 'a', { tags: ['v1', 'v2', 'v3'] }))
+      passSeconds(1)
+      const b = await push(pushOf('history/all', 'b', { tags: ['v2'] }))
+      passSeconds(1)
+      await store().tags.delete('history/all', 'v3', actor)
+      await push(pushOf('history/other', 'a', { tags: ['v1'] }))
+      const read = []
+      for (let before: { at: Date; tag: string } | undefined; ;) {
+        const part = await store().history.journal('history/all', { limit: 2, before })
+        read.push(...part)
+        before = part.at(-1)
+        if (part.length < 2) break
+      }
+      const short = read.map(({ tag, digest, why }) => [tag, digest, why])
+      assert.deepEqual(short, [
+        ['v3', undefined, 'deleted'],
+        ['v2', b, 'pushed'],
+        ...['v3', 'v2', 'v1'].map((tag) => [tag, a, 'pushed']),
+      ])
+      assert.deepEqual(await store().history.journal('history/none', { limit: 9 }), [])
+    })
+
     it('tells how tags stood at a moment', async () => {
       const before = now()
       passSeconds(10)

@@ -1,6 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Page } from '../../registry/ports/metadata.ts'
-import type { HistoryFacts, MovePage, TagMove, Trashed } from '../history-facts.ts'
+import type { HistoryFacts, JournalPage, MovePage, TagMove, Trashed } from '../history-facts.ts'
 import { manifestOf } from './reads.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
@@ -12,6 +12,7 @@ interface Deps {
 export function createHistory({ read }: Deps): HistoryFacts {
   return {
     moves: async (repository, tag, page) => read(moves(repository, tag, page)),
+    journal: async (repository, page) => read(journal(repository, page)),
     tagsAsOf: async (repository, moment, page) => read(tagsAsOf(repository, moment, page)),
     trash: async (repository, page) => read(trash(repository, page)),
     async trashed(repository, digest) {
@@ -27,12 +28,26 @@ function* moves(repository: string, tag: string, { limit, before }: MovePage): S
      where repository.name = ?1 and tag_move.name = ?2 and at < ?3 order by at desc limit ?4`,
     ...[repository, tag, before?.getTime() ?? Number.MAX_SAFE_INTEGER, limit],
   )
-  return rows.map(({ digest, at, actor, why }) => ({
+  return rows.map(moveOf)
+}
+
+function* journal(repository: string, { limit, before }: JournalPage): Steps<(TagMove & { tag: string })[]> {
+  const rows = yield sql(
+    `select tag_move.name as tag, digest, at, actor, why from tag_move
+     where repository_id = (select id from repository where name = ?1) and (at, tag_move.name) < (?2, ?3)
+     order by at desc, tag_move.name desc limit ?4`,
+    ...[repository, before?.at.getTime() ?? Number.MAX_SAFE_INTEGER, before?.tag ?? '', limit],
+  )
+  return rows.map((row) => ({ tag: String(row.tag), ...moveOf(row) }))
+}
+
+function moveOf({ digest, at, actor, why }: Row): TagMove {
+  return {
     digest: digest === '' ? undefined : (digest as Digest),
     at: new Date(Number(at)),
     by: String(actor),
     why: why as TagMove['why'],
-  }))
+  }
 }
 
 function* tagsAsOf(

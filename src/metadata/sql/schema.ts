@@ -381,6 +381,9 @@ const migrations: ((words: Words) => string)[] = [
   -- whether the configuration has it
   alter table quota add column is_configured ${integer} not null default 0;
   `,
+  () => `
+  create index tag_move_at on tag_move (repository_id, at, name); -- for the history of a whole repository
+  `,
 ]
 
 export const schemaVersion = migrations.length
