@@ -28,11 +28,13 @@ interface Deps {
   reader: TreeReader
   writer: TreeWriter
   metadata: Pick<MetadataStore, 'manifests'>
+  /** Whether a backup gave a blob its bytes back; undefined where none is asked. */
+  mend: ((digest: Digest) => Promise<boolean>) | undefined
   report: Report
 }
 
 /** Reads every link of a repository and all it leads to, and reports what is not as registry:2 would have written it. */
-export function createDamageCheck({ storage, reader, writer, metadata, report }: Deps) {
+export function createDamageCheck({ storage, reader, writer, metadata, mend, report }: Deps) {
   const exists = async (path: string) => (await storage.stat(path)) !== undefined
   /** Reports what cannot be read, and goes on. */
   async function attempt(path: string, work: () => Promise<void>): Promise<void> {
@@ -128,14 +130,24 @@ export function createDamageCheck({ storage, reader, writer, metadata, report }:
     }
     for (const { digest: needed, kind } of readDocument(found.manifest.content)?.references ?? []) {
       if (kind === 'child') await checkChild(repository, digest, needed)
-      else if (!(await exists(blobPath(needed))))
-        await report(revisionLink(repository, digest), `manifest lacks ${needed}: push the image again`)
+      else if (!(await exists(blobPath(needed)))) await checkLacking(repository, digest, needed)
       else if (!(await exists(layerLink(repository, needed))))
         await report(
           layerLink(repository, needed),
           `was deleted, but manifest ${digest} needs it: push the image again`,
         )
     }
+  }
+
+  /** Bytes that were already gone when the registry was started: it took them for deleted. */
+  async function checkLacking(repository: string, digest: Digest, needed: Digest): Promise<void> {
+    const path = revisionLink(repository, digest)
+    const problem = `manifest lacks ${needed}`
+    if (!(await mend?.(needed))) return report(path, `${problem}: push the image again`)
+    await report(path, problem, {
+      how: 'take it from the backup',
+      run: () => writer.layer(repository, needed, new Date(0)),
+    })
   }
 
   async function checkChild(repository: string, index: Digest, child: Digest): Promise<void> {

@@ -64,7 +64,8 @@ export async function fsck({ storage, store, log, repair, repairFrom, onFinding,
   })
   if ((await storage.list('repositories')).length > 0 && (await storage.list('images')).length > 0)
     await report('repositories', 'images of the first, Python registry: not served')
-  const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, report })
+  const mend = repair ? createMend({ storage, repairFrom, log }) : undefined
+  const checkRepository = createDamageCheck({ storage, reader, writer, metadata: store, mend, report })
   await checkBlobFiles({ storage, metadata: store, report, resize: facts.resizeBlob }) // first: links to what is moved aside lead nowhere
   // Links to what has its bytes again lead there.
   if (repair) await mendLost({ storage, store, log, repairFrom, report })

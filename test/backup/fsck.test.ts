@@ -2,22 +2,14 @@ import assert from 'node:assert/strict'
 import { rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { digestOf } from '../support/client.ts'
 import { holdfast } from '../support/holdfast.ts'
 import { startRegistry } from '../support/registry.ts'
 import { blobFiles, expectWhole, push, useFolder } from './tools.ts'
 
 it('fsck --repair takes what is gone or cut from a backup, and tells before what it would do', async () => {
-  const folder = await useFolder()
-  const [data, backup, file] = ['data', 'backup', 'config.yml'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ]
-  await writeFile(
-    file,
-    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${data}}}\nholdfast: {scrub: {repairfrom: ${backup}}}\n`,
-  )
+  const { data, backup, file } = await usePlaces()
   const first = await startRegistry({ data })
   const images = await push(first, 6, 'team')
   await first.stop()
@@ -42,6 +34,37 @@ it('fsck --repair takes what is gone or cut from a backup, and tells before what
   await expectWhole(again.url, images)
   await again.stop()
 })
+
+it('fsck --repair takes from a backup also what a registry has taken for deleted since', async () => {
+  const { data, backup, file } = await usePlaces()
+  const first = await startRegistry({ data })
+  const images = await push(first, 3, 'late')
+  await first.stop()
+  assert.equal((await holdfast('backup', backup, file)).code, 0)
+  await rm(await fileOf(data, 'layer of late 1'))
+  const without = await startRegistry({ data })
+  for (let isForgotten = false; !isForgotten; await setTimeout(50))
+    isForgotten = without.errors().includes('volume.reconciled')
+  await without.stop()
+  assert.match((await holdfast('fsck', file)).output, /manifest lacks sha256:\w+: push the image again/)
+  const mended = await holdfast('fsck', file, '--repair')
+  assert.match(mended.output, /manifest lacks sha256:\w+ \(done: take it from the backup\)/)
+  assert.equal((await holdfast('fsck', file)).code, 0)
+  const again = await startRegistry({ data })
+  await expectWhole(again.url, images)
+  await again.stop()
+})
+
+/** A volume, a backup of it that is to be, and the configuration that names both. */
+async function usePlaces() {
+  const folder = await useFolder()
+  const [data, backup, file] = [join(folder, 'data'), join(folder, 'backup'), join(folder, 'config.yml')]
+  await writeFile(
+    file,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${data}}}\nholdfast: {scrub: {repairfrom: ${backup}}}\n`,
+  )
+  return { data, backup, file }
+}
 
 /** The file of the blob with these bytes. */
 async function fileOf(data: string, text: string): Promise<string> {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 
 export interface Mounted {
   path: string
@@ -35,7 +36,7 @@ export async function makeExt4(megabytes: number): Promise<Mounted & { remount()
   return {
     path,
     async remount() {
-      run('umount', path)
+      await detach(path)
       run('mount', '-o', 'loop', image, path)
     },
     dispose: () => unmount(path, folder),
@@ -43,8 +44,19 @@ export async function makeExt4(megabytes: number): Promise<Mounted & { remount()
 }
 
 async function unmount(path: string, folder: string): Promise<void> {
-  run('umount', path)
+  await detach(path)
   await rm(folder, { recursive: true, force: true })
+}
+
+/** A process that was killed closes its output a moment before its files. */
+async function detach(path: string): Promise<void> {
+  for (let tries = 1; ; tries++)
+    try {
+      return run('umount', path)
+    } catch (error) {
+      if (tries === 50 || !String(error).includes('busy')) throw error
+      await setTimeout(100)
+    }
 }
 
 function run(command: string, ...args: string[]): void {
