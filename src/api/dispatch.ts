@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AccessControl } from '../auth/control.ts'
+import { noteRefused } from '../auth/refused.ts'
 import { requestIdOf } from '../auth/request-id.ts'
 import type { Vault } from '../auth/vault.ts'
 import { readBody } from '../http/body.ts'
@@ -56,9 +57,11 @@ export function createDispatch({ operations: given, access, vault, clock, onErro
   }
 
   /** @throws Problem unauthorized, forbidden, not-found */
-  async function expectAccess(one: Operation, params: Record<string, string>, { principal }: HttpRequest<unknown>) {
+  async function expectAccess(one: Operation, params: Record<string, string>, request: HttpRequest<unknown>) {
+    const { principal } = request
     for (const needed of one.access(params, principal)) {
       if (await access()?.allows(principal, needed)) continue
+      noteRefused(request, { access: needed })
       if (principal.kind === 'anonymous') throw new Problem('unauthorized', 'this needs an account: sign in')
       if (needed.type === 'repository' && needed.action === 'pull')
         throw new Problem('not-found', 'there is no such repository')

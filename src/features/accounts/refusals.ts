@@ -1,4 +1,5 @@
 import { readBasic } from '../../auth/basic.ts'
+import { notedOf } from '../../auth/refused.ts'
 import { requestIdOf } from '../../auth/request-id.ts'
 import type { Access, Principal } from '../../auth/types.ts'
 import { type HttpRequest, type Route } from '../../http/types.ts'
@@ -87,12 +88,13 @@ export function createRefusals({ facts, audit, judge, log, clock }: Deps) {
     const base = {
       ...{ status, message: message.slice(0, 500), method, path: request.path.slice(0, 500), kind, address },
       name: principal.kind === 'anonymous' ? '' : principal.name.slice(0, 300),
-      claimed: kind === 'anonymous' ? (readBasic(headers.authorization)?.name.slice(0, 300) ?? '') : '',
+      claimed: kind === 'anonymous' ? claimedBy(request).slice(0, 300) : '',
     }
     if (status === 429) return { ...base, isHidden: false, rule: message, fix: 'wait as long as Retry-After says' }
     if (kind === 'anonymous' && headers.authorization !== undefined && status === 401)
       return { ...base, isHidden: false, rule: `the credentials are not good: ${message}`, fix: signInAgain }
-    for (const access of route.access(request)) {
+    const { access: lacking } = notedOf(request)
+    for (const access of lacking ? [lacking] : route.access(request)) {
       const { verdict, rule, fix = '' } = await judge(principal, access)
       if (verdict !== 'allowed') return { ...base, access, isHidden: verdict === 'hidden', rule, fix }
       if (status === 401)
@@ -122,6 +124,11 @@ export function createRefusals({ facts, audit, judge, log, clock }: Deps) {
       await write()
     },
   }
+}
+
+/** The name that came with credentials: in the header, or in a form. */
+function claimedBy(request: HttpRequest): string {
+  return readBasic(request.headers.authorization)?.name ?? notedOf(request).claimed ?? ''
 }
 
 const signInAgain = 'sign in again: holdfast login HOST, or docker login HOST'

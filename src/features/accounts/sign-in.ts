@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Basic, readBasic, readToken } from '../../auth/basic.ts'
+import { noteRefused } from '../../auth/refused.ts'
 import { requestIdOf } from '../../auth/request-id.ts'
 import type { Authenticator, Principal } from '../../auth/types.ts'
 import { createPasswords } from '../../identity/passwords.ts'
@@ -156,7 +157,10 @@ export function createSignIn({ directory, facts, audit, log, clock, counters, ha
    * The name of who has this password: a user's own, no access token, which must not become all that the user may do.
    * @throws OciError UNAUTHORIZED, TOOMANYREQUESTS
    */
-  async function inPerson({ name, password }: Basic, { headers, principal: { address } }: Coming): Promise<string> {
+  async function inPerson({ name, password }: Basic, coming: Coming): Promise<string> {
+    const { headers, principal } = coming
+    const { address } = principal
+    noteRefused(coming, { claimed: name }) // in case it is
     const wrong = new OciError('UNAUTHORIZED', { message: 'wrong user name or password' })
     if (name === '' || name.includes(':') || password.startsWith('holdfast_')) throw wrong
     await directory.look()

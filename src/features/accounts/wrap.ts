@@ -1,3 +1,4 @@
+import { notedOf } from '../../auth/refused.ts'
 import { requestIdOf } from '../../auth/request-id.ts'
 import { replyOf } from '../../http/server.ts'
 import type { HttpReply, HttpRequest, Route } from '../../http/types.ts'
@@ -16,7 +17,8 @@ export function tellingRefusals(route: Route, note: (noted: Noted) => void): Rou
     ...(Object.hasOwn(own, route.pattern) && {
       async handle(request: HttpRequest) {
         const answer = await route.handle(request)
-        if (!isRefusal(answer.status)) return answer
+        const isHidden = answer.status === 404 && notedOf(request).access !== undefined
+        if (!isRefusal(answer.status) && !isHidden) return answer
         tell(request, answer.status, messageOf(answer))
         return withId(answer, request)
       },

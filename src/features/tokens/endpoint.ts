@@ -1,5 +1,6 @@
 import { basicOf, readBasic } from '../../auth/basic.ts'
 import type { AccessControl } from '../../auth/control.ts'
+import { noteRefused } from '../../auth/refused.ts'
 import { accessesOf, formatScope, parseScopes, type Scope } from '../../auth/scopes.ts'
 import type { Principal } from '../../auth/types.ts'
 import { readBody } from '../../http/body.ts'
@@ -98,11 +99,10 @@ export function createEndpoint({ accessTokens, refreshTokens, access, offline, l
     }
   }
 
-  async function byPassword(
-    { principal: { address } }: HttpRequest<unknown>,
-    form: URLSearchParams,
-  ): Promise<HttpReply> {
+  async function byPassword(request: HttpRequest<unknown>, form: URLSearchParams): Promise<HttpReply> {
+    const { address } = request.principal
     const [name, password] = [form.get('username') ?? '', form.get('password') ?? '']
+    noteRefused(request, { claimed: name }) // in case it is
     let principal: Principal = { kind: 'anonymous', address }
     if (name !== '' || password !== '') {
       if (name === '' || name.includes(':'))
