@@ -19,7 +19,8 @@ export function usage(platform: Platform): Feature {
   let working: Promise<void> = Promise.resolve()
 
   async function work(signal: AbortSignal): Promise<void> {
-    for (let due = 0; ; await setTimeout(lookMs, undefined, { signal, ref: false })) {
+    for (let due = 0; ;) {
+      await setTimeout(lookMs, undefined, { signal, ref: false }) // also at first: a start has better to do
       const isDue = performance.now() >= due
       if (isDue) due = performance.now() + everyMs
       await pass(isDue, signal).catch((error: unknown) => {
