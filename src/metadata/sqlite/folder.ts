@@ -34,7 +34,8 @@ export function lockFolder(folder: string, waitMs = 0): DatabaseSync {
 
 /** Makes the file of a database, if it is not there, for nobody else: it holds keys, hashes of passwords and private images. */
 export function makeDatabaseFile(path: string): void {
-  closeSync(openSync(path, 'a', 0o600)) // its log gets the same mode
+  // One that is there is not opened: to close a file takes all locks of the process on it away, SQLite's as well.
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600)) // its log gets the same mode
 }
 
 /** Makes the names in a folder durable; a folder above the store that this user may not read is somebody else's. */
