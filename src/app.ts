@@ -87,14 +87,12 @@ export async function createApp(options: AppOptions): Promise<App> {
   // A folder with SQLite in it can be nobody else's.
   const mayBeOthers = siblings.isFirst && (isShared || isRemote)
   const owner = mayBeOthers ? createOwner({ storage, facts: store.volume, log, clock }) : undefined
-  await owner?.expectOurs().catch(async (error: unknown) => {
+  const closeAndThrow = async (error: unknown) => {
     await store.close()
     throw error
-  })
-  const secrets = await openSecrets(configuration, store.vault, clock).catch(async (error: unknown) => {
-    await store.close()
-    throw error
-  })
+  }
+  await owner?.expectOurs().catch(closeAndThrow)
+  const secrets = await openSecrets(configuration, store.vault, clock).catch(closeAndThrow)
   const { metadata } = volume
   const repairFrom =
     configuration.scrub.repairFrom === undefined

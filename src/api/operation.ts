@@ -71,10 +71,8 @@ export const signedIn = (): Access[] => [{ type: 'registry', name: 'self', actio
 export const administrator = (): Access[] => [{ type: 'registry', name: 'admin', action: '*' }]
 
 /** The query of every list. */
-export const pageQuery = object(
-  {},
-  { limit: text({ pattern: /^\d{1,4}$/, form: 'expected a number' }), cursor: text() },
-)
+export const pageFields = { limit: text({ pattern: /^\d{1,4}$/, form: 'expected a number' }), cursor: text() }
+export const pageQuery = object({}, pageFields)
 
 interface PageQuery {
   limit?: string | undefined
@@ -82,6 +80,9 @@ interface PageQuery {
 }
 
 const [usualLimit, maxLimit] = [50, 500]
+
+/** How many items a part of a list has. */
+export const limitOf = ({ limit }: PageQuery) => Math.min(Math.max(1, Number(limit ?? usualLimit)), maxLimit)
 
 /**
  * Answers with a part of a list: `read` gives at most `limit` items after the place `last`, `placeOf` the place of one. A cursor is
@@ -93,7 +94,7 @@ export async function page<T>(
   placeOf: (item: T) => string[],
   show: (item: T) => unknown,
 ): Promise<Answer> {
-  const limit = Math.min(Math.max(1, Number(query.limit ?? usualLimit)), maxLimit)
+  const limit = limitOf(query)
   const last = query.cursor === undefined ? undefined : readCursor(query.cursor)
   const found = await read({ limit: limit + 1, last })
   const items = found.slice(0, limit)

@@ -16,7 +16,6 @@ const year = 365 * day
 
 /** The kind of these keys in the vault. */
 export const signingKeyKind = 'token-key'
-const kind = signingKeyKind
 const authorityName = 'Holdfast token authority'
 
 /** A key as the database keeps it. */
@@ -57,13 +56,13 @@ export function createKeys({ vault, clock, log }: Deps) {
 
   /** Reads the keys; makes what is missing. Of several nodes that do so at once one wins, and all read what it made. */
   async function load(): Promise<void> {
-    await vault.seal(kind)
-    const root = (await vault.get(kind, 'authority')) ?? (await makeAuthority())
+    await vault.seal(signingKeyKind)
+    const root = (await vault.get(signingKeyKind, 'authority')) ?? (await makeAuthority())
     authority = open(root.text)
-    let kept = await vault.list(kind)
+    let kept = await vault.list(signingKeyKind)
     if (!kept.some(({ id }) => id.startsWith('key-'))) {
       await make(1, now())
-      kept = await vault.list(kind)
+      kept = await vault.list(signingKeyKind)
     }
     keys = kept.filter(({ id }) => id.startsWith('key-')).map(({ text }) => open(text))
     lookedAt = now()
@@ -74,8 +73,8 @@ export function createKeys({ vault, clock, log }: Deps) {
     const signer = { name: authorityName, publicKey, privateKey }
     const [from, until] = [new Date(now() - day), new Date(now() + 20 * year)]
     const certificate = createCertificate({ publicKey, name: authorityName, signer, isAuthority: true, from, until })
-    await vault.add(kind, 'authority', { text: keep(privateKey, certificate, now()), endsAt: undefined })
-    return (await vault.get(kind, 'authority'))!
+    await vault.add(signingKeyKind, 'authority', { text: keep(privateKey, certificate, now()), endsAt: undefined })
+    return (await vault.get(signingKeyKind, 'authority'))!
   }
 
   async function make(number: number, from: number): Promise<void> {
@@ -89,7 +88,7 @@ export function createKeys({ vault, clock, log }: Deps) {
       until: new Date(now() + year),
     })
     const text = keep(privateKey, certificate, from)
-    if (await vault.add(kind, idOf(number), { text, endsAt: undefined }))
+    if (await vault.add(signingKeyKind, idOf(number), { text, endsAt: undefined }))
       log.info('token-key.made', { number, key: thumbprint(publicKey), signs: new Date(from).toISOString() })
   }
 
@@ -119,13 +118,13 @@ export function createKeys({ vault, clock, log }: Deps) {
     /** Makes the next key when it is time, and lets those end that sign no more. */
     async rotate(): Promise<void> {
       await load()
-      const entries = (await vault.list(kind)).filter(({ id }) => id.startsWith('key-'))
+      const entries = (await vault.list(signingKeyKind)).filter(({ id }) => id.startsWith('key-'))
       const last = open(entries.at(-1)!.text)
       if (now() + announcedFor >= last.from + signsFor)
         await make(Number(entries.at(-1)!.id.slice(4)) + 1, now() + announcedFor)
       for (const [index, { id, endsAt }] of entries.entries()) {
         const next = entries[index + 1]
-        if (next && !endsAt) await vault.extend(kind, id, new Date(open(next.text).from + knownFor))
+        if (next && !endsAt) await vault.extend(signingKeyKind, id, new Date(open(next.text).from + knownFor))
       }
       await load()
     },

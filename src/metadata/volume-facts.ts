@@ -36,8 +36,8 @@ export interface TagMove {
 
 /** What keeping database and tree alike asks of a store beside the heart's port. */
 export interface VolumeFacts {
-  /** Repositories that hold anything, in byte order. */
-  repositories(): Promise<string[]>
+  /** Repositories that hold anything, in byte order, read as they are asked for. */
+  repositories(): AsyncGenerator<string>
   of(repository: string): Promise<RepositoryFacts>
   /**
    * Knows from now on what was found: inserts what is absent and moves tags, without events. With `since` nothing is taken in, and

@@ -50,7 +50,7 @@ export async function fsck({ storage, store, log, repair, repairFrom, onFinding,
   /** It was taken over once and is not followed: it says nothing about the database, and lacks nothing. */
   const isOfThePast = cursor?.sequence === notFollowed
   const { mode, replayFrom, takenAway, isGone } = await stateOf()
-  const isNew = cursor === undefined && (await facts.repositories()).length === 0
+  const isNew = cursor === undefined && (await facts.repositories().next()).done === true
   if (repair && replayFrom !== undefined) await replay(replayFrom)
 
   const onUnreadable = (path: string, error: unknown) => report(path, `cannot be read: ${String(error)}`)
@@ -71,7 +71,9 @@ export async function fsck({ storage, store, log, repair, repairFrom, onFinding,
   if (repair) await mendLost({ storage, store, log, repairFrom, report })
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
-  for (const name of isOfThePast ? [] : [...new Set([...names, ...(await facts.repositories())])].toSorted()) {
+  for (const name of isOfThePast
+    ? []
+    : [...new Set([...names, ...(await Array.fromAsync(facts.repositories()))])].toSorted()) {
     await checkRepository(name)
     await agree(name)
   }

@@ -103,7 +103,7 @@ export function createSharedVolume({ storage, store, log, clock, follow, isRemot
     async function pass(): Promise<void> {
       const begun = performance.now()
       const pending = async () => (follow ? pendingRemovals(store.events, follower.applied()) : () => false)
-      for (const name of new Set([...(await names()), ...(await facts.repositories())])) {
+      for (const name of new Set([...(await names()), ...(await Array.fromAsync(facts.repositories()))])) {
         if (stopping.signal.aborted) return
         const work = () => bringTogether(name, pending, follow ? (write) => write() : undefined)
         await (follow ? follower.between(name, work) : work())

@@ -47,15 +47,16 @@ export const goneAdvice =
  * registry that deleted everything.
  */
 export async function whatIsGone(storage: StorageDriver, facts: VolumeFacts): Promise<'blobs' | 'tree' | undefined> {
-  const known = await facts.repositories()
-  if (known.length === 0) return undefined
-  if ((await storage.list(blobsPath)).length === 0) return 'blobs'
   const isThere = (path: string) =>
     storage.list(path).then(
       (names) => names.length > 0,
       () => true, // what may not be read is there
     )
-  for (const name of known)
+  let isEmpty = true
+  for await (const name of facts.repositories()) {
+    if (isEmpty && (await storage.list(blobsPath)).length === 0) return 'blobs'
+    isEmpty = false
     if ((await isThere(manifestsPath(name))) || (await isThere(layersPath(name)))) return undefined
-  return 'tree'
+  }
+  return isEmpty ? undefined : 'tree'
 }

@@ -155,7 +155,7 @@ export function createVolume({ storage, store, log, clock, bootedAt, follow, isR
     await begin()
     const started = performance.now()
     if (state.mode) {
-      const all = new Set([...(await names()), ...(await facts.repositories())])
+      const all = new Set([...(await names()), ...(await Array.fromAsync(facts.repositories()))])
       let told = performance.now()
       for (const [index, name] of [...all].entries()) {
         if (stopping.signal.aborted) return

@@ -13,7 +13,6 @@ import type { OpenId } from './openid/index.ts'
 import type { Pages } from './pages/index.ts'
 import type { SignInParts } from './parts.ts'
 import type { Passkeys } from './passkeys/passkeys.ts'
-
 import { createRefusals } from './refusals.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSignIn } from './sign-in.ts'

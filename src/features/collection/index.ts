@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { createAlert } from '../alert.ts'
 import { createAsked } from '../asked.ts'
+import { inBackground, unlessAborted } from '../background.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 import { createPulls } from './pulls.ts'
 import { createCollector, type RunOptions } from '../../collection/collector.ts'
@@ -38,8 +39,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
   const asked = createAsked<RunOptions>({ vault: platform.vault, clock, kind: 'collection' })
   const pulls = createPulls({ facts, log })
   const alert = createAlert(platform)
-  let stopping = new AbortController()
-  let working: Promise<void> = Promise.resolve()
+  let stopping = new AbortController().signal
   let swept = clock.now().getTime()
 
   const collector = createCollector({
@@ -50,19 +50,19 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     clock,
     follow: configuration.storage.followTree,
     isServing: true,
-    breathe: () => setTimeout(pauseMs, undefined, { signal: stopping.signal }),
+    breathe: () => setTimeout(pauseMs, undefined, { signal: stopping }),
   })
 
-  async function work(): Promise<void> {
+  async function work(signal: AbortSignal): Promise<void> {
+    stopping = signal
     if (isAlone) await facts.resume(clock.now().getTime()) // whoever deleted them has ended
     // Until everything is known that the volume holds, what refers to a blob may be unknown.
-    const stopped = new Promise<false>((resolve) => stopping.signal.addEventListener('abort', () => resolve(false)))
-    if (!(await Promise.race([volume.passed(), stopped]))) {
-      if (!stopping.signal.aborted)
+    if (!(await unlessAborted(signal, volume.passed()))) {
+      if (!signal.aborted)
         log.warn('gc.off', { message: 'the volume could not be read whole: holdfast fsck says more' })
       return
     }
-    for (let [due, pressedAt] = [0, -Infinity]; !stopping.signal.aborted;) {
+    for (let [due, pressedAt] = [0, -Infinity]; !signal.aborted;) {
       const wanted = await asked.next()
       const lacking = Math.max(disk?.lacking() ?? 0, wanted?.lacking ?? 0)
       const isPressed = lacking > 0 && performance.now() >= pressedAt + settledMs
@@ -73,7 +73,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
         // The files of what it condemned go as soon as that has settled.
         due = performance.now() + (Number(result.blobs) > 0 ? settledMs : everyMs)
       }
-      await setTimeout(lookMs, undefined, { signal: stopping.signal, ref: false })
+      await setTimeout(lookMs, undefined, { signal, ref: false })
     }
   }
 
@@ -95,7 +95,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
         log.info('gc.collected', { ...done })
       return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }) }
     } catch (error) {
-      if (stopping.signal.aborted) throw error
+      if (stopping.aborted) throw error
       count?.runs(['failed'])
       log.error('gc.failed', { error: String(error) })
       return { state: 'failed', error: 'the log of the registry says why' }
@@ -114,18 +114,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     swept = now
   }
 
-  const duty = {
-    async begin(): Promise<void> {
-      stopping = new AbortController()
-      working = work().catch((error: unknown) => {
-        if (!stopping.signal.aborted) log.error('gc.failed', { error: String(error) })
-      })
-    },
-    async end(): Promise<void> {
-      stopping.abort()
-      await working
-    },
-  }
+  const duty = inBackground(work, (error) => log.error('gc.failed', { error: String(error) }))
   const isOn = configuration.collection.enabled && !configuration.storage.readOnly
   return {
     name: 'collection',

@@ -14,7 +14,7 @@ const askMs = 15_000
 
 /** Refuses uploads before the disk is full: what the reserve leaves is for the database, for deleting and for what is under way. */
 export function disk(platform: Platform, { metrics }: Pick<Serving, 'metrics'>): Feature {
-  const { configuration, metadata, log } = platform
+  const { configuration, log } = platform
   const { root, reserve, objects, readOnly } = configuration.storage
   if (objects || readOnly || reserve.bytes === 0) return { name: 'disk' }
   const { room, take } = createDisk(root, reserve)
@@ -57,7 +57,7 @@ export function disk(platform: Platform, { metrics }: Pick<Serving, 'metrics'>):
     else log.info('storage.recovered', { freeBytes: free })
   }
 
-  return { name: 'disk', gates: [refuseUploads], duty: watch({ room, alert: createAlert({ metadata, log }) }) }
+  return { name: 'disk', gates: [refuseUploads], duty: watch({ room, alert: createAlert(platform) }) }
 }
 
 /** Has the collector free so many bytes, though more than the reserve is free, because an upload is longer than what is left. */

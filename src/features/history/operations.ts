@@ -1,4 +1,4 @@
-import { type Call, type Operation, operation, page, pageQuery } from '../../api/operation.ts'
+import { type Call, type Operation, limitOf, operation, page, pageFields, pageQuery } from '../../api/operation.ts'
 import { Problem } from '../../api/problem.ts'
 import { moment, object, text } from '../../api/schema.ts'
 import type { Access } from '../../auth/types.ts'
@@ -23,8 +23,6 @@ function placeIn(place: string): { at: Date; tag: string } {
   return { at: new Date(Number(at)), tag }
 }
 
-const number = text({ pattern: /^\d{1,4}$/, form: 'expected a number' })
-
 /** History of tags, the trash, and the way back. */
 export function historyOperations({ configuration, metadata, history, accounts }: Platform): Operation[] {
   const restore = createRestore({ metadata, history })
@@ -48,10 +46,10 @@ export function historyOperations({ configuration, metadata, history, accounts }
       path: '/repos/:repository+/-/history',
       summary: 'List every move of a tag, or of all tags, the newest first',
       access: as('pull'),
-      query: object({}, { tag: text({ max: 128 }), limit: number, before: moment, cursor: text() }),
+      query: object({}, { ...pageFields, tag: text({ max: 128 }), before: moment }),
       async handle({ params: { repository }, query: { tag, limit, before, cursor } }) {
         if (tag === undefined) return journalOf(repository, { limit, before, cursor })
-        const most = Math.min(Math.max(1, Number(limit ?? 50)), 500)
+        const most = limitOf({ limit })
         const moves = await history.moves(repository, tag, {
           limit: most,
           before: before ? new Date(before) : undefined,
@@ -65,7 +63,7 @@ export function historyOperations({ configuration, metadata, history, accounts }
       path: '/repos/:repository+/-/tags',
       summary: 'List tags and where they point, or pointed at a moment',
       access: as('pull'),
-      query: object({}, { limit: number, cursor: text(), asOf: moment }),
+      query: object({}, { ...pageFields, asOf: moment }),
       handle: async ({ params: { repository }, query: { asOf, ...query } }) =>
         page(
           query,

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { createAsked } from '../asked.ts'
+import { inBackground } from '../background.ts'
 import type { Feature, Platform, Serving } from '../feature.ts'
 import { createCheck, type Outcome } from './check.ts'
 
@@ -27,8 +28,6 @@ export function scrub(platform: Platform, { metrics }: Pick<Serving, 'metrics'>)
   const check = createCheck(platform)
   const count = metrics?.counter('holdfast_scrub_blobs_total', 'Blobs that were read again', ['outcome'])
   let done: number | undefined
-  let stopping = new AbortController()
-  let working: Promise<void> = Promise.resolve()
 
   async function run(signal: AbortSignal): Promise<void> {
     const now = clock.now().getTime()
@@ -114,19 +113,7 @@ export function scrub(platform: Platform, { metrics }: Pick<Serving, 'metrics'>)
   return {
     name: 'scrub',
     jobs: configuration.storage.objects ? [] : [{ name: 'scrub', everySeconds, run }],
-    duty: {
-      async begin() {
-        stopping = new AbortController()
-        const { signal } = stopping
-        working = look(signal).catch((error: unknown) => {
-          if (!signal.aborted) log.error('scrub.failed', { error: String(error) })
-        })
-      },
-      async end() {
-        stopping.abort()
-        await working
-      },
-    },
+    duty: inBackground(look, (error) => log.error('scrub.failed', { error: String(error) })),
     async api() {
       const { scrubOperations } = await import('./operations.ts')
       return scrubOperations({ asked, accounts: platform.accounts })

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
+import { inBackground } from '../background.ts'
 import type { Feature, Platform } from '../feature.ts'
+import type { createMeasure } from './measure.ts'
 
 /** So soon it is looked at what somebody asked for. */
 const lookMs = 2000
@@ -15,8 +17,8 @@ const pauseMs = 5
 export function usage(platform: Platform): Feature {
   const { configuration, sizes, clock, log } = platform
   const layers = configuration.storage.objects === undefined
-  let stopping = new AbortController()
-  let working: Promise<void> = Promise.resolve()
+  /** Loaded with the first image there is. */
+  let measure: ReturnType<typeof createMeasure> | undefined
 
   async function work(signal: AbortSignal): Promise<void> {
     for (let due = 0; ;) {
@@ -41,32 +43,18 @@ export function usage(platform: Platform): Feature {
         after = image.id
         await setTimeout(pauseMs, undefined, { signal })
       }
-      const { createMeasure } = await import('./measure.ts')
-      await createMeasure(platform)(image, { layers: layers || asked !== undefined, signal }).catch(
-        async (error: unknown) => {
-          signal.throwIfAborted()
-          log.warn('image.not-measured', { repository: image.repository, digest: image.digest, error: String(error) })
-          if (asked) await sizes.unmeasured.end(image.id, undefined)
-        },
-      )
+      measure ??= (await import('./measure.ts')).createMeasure(platform)
+      await measure(image, { layers: layers || asked !== undefined, signal }).catch(async (error: unknown) => {
+        signal.throwIfAborted()
+        log.warn('image.not-measured', { repository: image.repository, digest: image.digest, error: String(error) })
+        if (asked) await sizes.unmeasured.end(image.id, undefined)
+      })
     }
   }
 
   return {
     name: 'usage',
-    duty: {
-      async begin() {
-        stopping = new AbortController()
-        const { signal } = stopping
-        working = work(signal).catch((error: unknown) => {
-          if (!signal.aborted) log.error('sizes.failed', { error: String(error) })
-        })
-      },
-      async end() {
-        stopping.abort()
-        await working
-      },
-    },
+    duty: inBackground(work, (error) => log.error('sizes.failed', { error: String(error) })),
     async api() {
       const { usageOperations } = await import('./operations.ts')
       return usageOperations(platform)

@@ -66,9 +66,20 @@ export function testVolume({ store, reopen, commitBlob, push, eventsOf, passSeco
 
     it('names the repositories that hold anything', async () => {
       await store().volume.takeIn('taken/empty', found({}))
-      const names = await store().volume.repositories()
+      const names = await Array.fromAsync(store().volume.repositories())
       assert.ok(names.includes('taken/a') && !names.includes('taken/empty'))
       assert.deepEqual(names, names.toSorted())
+    })
+
+    it('names also more of them than are read at a time', async () => {
+      const many = Array.from({ length: 1100 }, (_, i) => `taken/many/${String(i).padStart(4, '0')}`)
+      const one = found({ manifests: [manifest('in many')] })
+      for (const name of many) await store().volume.takeIn(name, one)
+      const names = await Array.fromAsync(store().volume.repositories())
+      assert.deepEqual(
+        names.filter((name) => name.startsWith('taken/many/')),
+        many,
+      )
     })
   })
 

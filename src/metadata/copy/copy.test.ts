@@ -38,7 +38,7 @@ async function fill(store: SqlStore): Promise<void> {
 
 /** What a store says, as far as anybody can ask. */
 async function tellAll(store: SqlStore) {
-  const repositories = await store.volume.repositories()
+  const repositories = await Array.fromAsync(store.volume.repositories())
   const subject = digestOf(Buffer.from('subject'))
   return {
     facts: await Promise.all(repositories.map((name) => store.volume.of(name))),

@@ -39,7 +39,15 @@ export function createVolumeFacts({ reads, read, run, now, forget }: Deps): Volu
   }
 
   return {
-    repositories: async () => (await read(rowsOf(repositories))).map(({ name }) => String(name)),
+    async *repositories() {
+      for (let last = ''; ;) {
+        const rows = await read(rowsOf(repositories, last))
+        for (const { name } of rows) yield String(name)
+        if (rows.length < pageSize) return
+        last = String(rows.at(-1)!.name)
+        await setImmediate()
+      }
+    },
 
     async of(name) {
       const facts: RepositoryFacts = { layers: new Set(), manifests: new Map(), tags: new Map() }
@@ -74,8 +82,10 @@ export function createVolumeFacts({ reads, read, run, now, forget }: Deps): Volu
 }
 
 const repositories = `
-  select name from repository where exists (select 1 from manifest where repository_id = repository.id and trashed_at is null)
-    or exists (select 1 from blob_link where repository_id = repository.id) order by name`
+  select name from repository where name > ?1
+    and (exists (select 1 from manifest where repository_id = repository.id and trashed_at is null)
+      or exists (select 1 from blob_link where repository_id = repository.id))
+  order by name limit ${pageSize}`
 
 function* rowsOf(text: string, ...values: (string | number)[]): Steps<Row[]> {
   return yield sql(text, ...values)

@@ -1,4 +1,4 @@
-import { type Operation, expectMatch, operation, signedIn } from '../../../api/operation.ts'
+import { type Operation, expectMatch, limitOf, operation, pageFields, signedIn } from '../../../api/operation.ts'
 import { Problem } from '../../../api/problem.ts'
 import { choice, list, object, text } from '../../../api/schema.ts'
 import type { Access } from '../../../auth/types.ts'
@@ -31,8 +31,7 @@ const roles = list(choice(roleNames), 5)
 const listQuery = object(
   {},
   {
-    limit: text({ pattern: /^\d{1,4}$/, form: 'expected a number' }),
-    cursor: text(),
+    ...pageFields,
     sizes: text({ pattern: /^(true)?$/, form: 'expected true' }),
   },
 )
@@ -55,7 +54,7 @@ export function repositoryOperations(deps: Deps): Operation[] {
       access: signedIn,
       query: listQuery,
       async handle({ query, principal }) {
-        const limit = Math.min(Math.max(1, Number(query.limit ?? 50)), 500)
+        const limit = limitOf(query)
         const last = query.cursor === undefined ? undefined : Buffer.from(query.cursor, 'base64url').toString()
         const { items, next } = await access()!.readable(principal, { limit, last }, metadata.repositories.list)
         const all = []
