@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { isLastAdministrator, newAccount } from '../features/accounts/start.ts'
 import { accountNameForm, isAccountName } from '../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../identity/passwords.ts'
 import type { Account, AccountFacts } from '../metadata/account-facts.ts'
@@ -43,7 +44,7 @@ export async function run([noun, ...args]: string[]): Promise<void> {
     ls: { names: 0, run: list },
     add: { names: 1, run: add },
     passwd: { names: 1, run: setPassword },
-    disable: { names: 1, run: (given: Given) => change(given, { isDisabled: true }, 'user.changed') },
+    disable: { names: 1, run: disable },
     enable: { names: 1, run: (given: Given) => change(given, { isDisabled: false }, 'user.changed') },
   }
   if (noun === 'usage') return (await import('./usage.ts')).run(args)
@@ -78,19 +79,9 @@ async function add(given: Given): Promise<void> {
   if (!isAccountName(name))
     throw failure('usage', `${JSON.stringify(name)} is no name of an account: ${accountNameForm}`)
   const { password, hashed } = await newPassword(given, name)
-  await put(given, 'user.created', (present) => {
+  await put(given, 'user.created', async (present) => {
     if (present) throw failure('conflict', `${name} is there already, as ${present.kind}`)
-    return {
-      name,
-      kind: 'user',
-      organization: '',
-      password: hashed,
-      isAdministrator: given.has('admin'),
-      isDisabled: false,
-      createsOnPush: true,
-      description: '',
-      createdAt: Date.now(),
-    }
+    return { ...newAccount(name, 'user', Date.now()), password: hashed, isAdministrator: given.has('admin') }
   })
   tell(
     `Made ${given.has('admin') ? 'administrator' : 'user'} ${name}${given.has('password-stdin') ? '' : '; the password is:'}`,
@@ -104,10 +95,23 @@ async function setPassword(given: Given): Promise<void> {
   if (!given.has('password-stdin')) print(password)
 }
 
-async function change(given: Given, fields: Partial<Account>, action: string): Promise<void> {
+async function disable(given: Given): Promise<void> {
+  await change(given, { isDisabled: true }, 'user.changed', async (facts, user) => {
+    if (await isLastAdministrator(facts, user))
+      throw failure('conflict', `${user.name} is the only administrator: make another one first`)
+  })
+}
+
+async function change(
+  given: Given,
+  fields: Partial<Account>,
+  action: string,
+  expect?: (facts: AccountFacts, user: Account) => Promise<void>,
+): Promise<void> {
   const name = given.names[0]!
-  await put(given, action, (present) => {
+  await put(given, action, async (present, facts) => {
     if (present?.kind !== 'user') throw failure('notFound', `there is no user ${name}`)
+    await expect?.(facts, present)
     return { ...present, ...fields }
   })
   tell(`Changed ${name}`)
@@ -122,12 +126,16 @@ async function newPassword(given: Given, name: string): Promise<{ password: stri
 }
 
 /** Writes an account as it shall be, recorded as done by the operator. */
-async function put(given: Given, action: string, make: (present: Account | undefined) => Account): Promise<void> {
+async function put(
+  given: Given,
+  action: string,
+  make: (present: Account | undefined, facts: AccountFacts) => Promise<Account>,
+): Promise<void> {
   const name = given.names[0]!
   await withAccounts(given, async (facts) => {
     for (let attempt = 0; attempt < 10; attempt++) {
       const version = await facts.version()
-      const account = make(await facts.find('account', { name }))
+      const account = await make(await facts.find('account', { name }), facts)
       const entry = { action, actor: '', address: '', target: name, detail: { by: 'holdfast admin' } }
       if (await facts.change(version, [{ table: 'account', put: account }], [entry])) return
     }

@@ -36,7 +36,7 @@ export async function run(args: string[]): Promise<void> {
   if (name === 'renew') return renew(await configurationOf(rest, values.data, usage))
   if (name !== 'export') throw failure('usage', `unknown command "keys ${name}"\n\n${usage}`)
   const [form = '', ...more] = rest
-  if (form !== 'certificates' && form !== 'jwks') throw new Error(`cannot export "${form}"\n\n${usage}`)
+  if (form !== 'certificates' && form !== 'jwks') throw failure('usage', `cannot export "${form}"\n\n${usage}`)
   await exportKeys(form, await configurationOf(more, values.data, usage))
 }
 

@@ -53,6 +53,11 @@ describe('the command line', () => {
     await must(['admin', 'user', 'enable', 'bob', ...data])
     assert.equal(await status(password), 200)
     assert.equal(await must(['admin', 'user', 'ls', '-o', 'name', ...data]), 'ann\nbob\nroot')
+    const last = await holdfast(['admin', 'user', 'disable', 'root', ...data])
+    assert.deepEqual(
+      [last.code, last.errors],
+      [6, 'holdfast: root is the only administrator: make another one first'],
+    )
   })
 
   it('signs in, keeps a token instead of the password where docker keeps its own, and signs out', async () => {

@@ -74,6 +74,13 @@ export async function hasAdministrator(facts: AccountFacts): Promise<boolean> {
   )
 }
 
+/** Whether nobody could administer without this user. */
+export async function isLastAdministrator(facts: AccountFacts, user: Account): Promise<boolean> {
+  if (!user.isAdministrator || user.isDisabled) return false
+  const all = await facts.list('account', { kind: 'user', isAdministrator: true, isDisabled: false }, { limit: 2 })
+  return all.length < 2
+}
+
 /** The kind of entries in the vault that let the first administrator in. */
 export const setupKind = 'setup'
 

@@ -14,7 +14,7 @@ import type { Access, Principal } from '../../../auth/types.ts'
 import { accountNameForm, isAccountName } from '../../../identity/names.ts'
 import { objectionToPassword } from '../../../identity/passwords.ts'
 import type { Account, AccountChange } from '../../../metadata/account-facts.ts'
-import { newAccount } from '../start.ts'
+import { isLastAdministrator, newAccount } from '../start.ts'
 import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
 
 export const showUser = ({ name, isAdministrator, isDisabled, description, password, createdAt }: Account) => ({
@@ -167,9 +167,8 @@ export function userOperations(deps: Deps): Operation[] {
 
   /** @throws Problem conflict where nobody could administer any more */
   async function expectAdministrator(present: Account, next: Account | undefined): Promise<void> {
-    if (!present.isAdministrator || present.isDisabled || (next?.isAdministrator && !next.isDisabled)) return
-    const all = await facts.list('account', { kind: 'user', isAdministrator: true, isDisabled: false }, { limit: 2 })
-    if (all.length < 2)
+    const staysOne = next?.isAdministrator && !next.isDisabled
+    if (!staysOne && (await isLastAdministrator(facts, present)))
       throw new Problem('conflict', `${present.name} is the only administrator: make another one first`)
   }
 }
