@@ -54,10 +54,12 @@ describe('the command line', () => {
     assert.equal(await status(password), 200)
     assert.equal(await must(['admin', 'user', 'ls', '-o', 'name', ...data]), 'ann\nbob\nroot')
     const last = await holdfast(['admin', 'user', 'disable', 'root', ...data])
-    assert.deepEqual(
-      [last.code, last.errors],
-      [6, 'holdfast: root is the only administrator: make another one first'],
-    )
+    assert.deepEqual([last.code, last.errors], [6, 'holdfast: root is the only administrator: make another one first'])
+  })
+
+  it('says which ports it asks nobody at', async () => {
+    const { code, errors } = await holdfast(['whoami', '--registry', '127.0.0.1:6000'])
+    assert.deepEqual([code, /any browser asks port 6000; let the registry listen/.test(errors)], [2, true], errors)
   })
 
   it('signs in, keeps a token instead of the password where docker keeps its own, and signs out', async () => {
