@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isLastAdministrator, newAccount } from '../features/accounts/start.ts'
 import { accountNameForm, isAccountName } from '../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../identity/passwords.ts'
-import type { Account, AccountFacts } from '../metadata/account-facts.ts'
+import { type Account, type AccountFacts, isLastAdministrator, newAccount } from '../metadata/account-facts.ts'
 import { openAccounts } from '../metadata/accounts-alone.ts'
 import { failure } from './client/failure.ts'
 import { print, printList, tell } from './client/output.ts'
@@ -79,14 +78,17 @@ async function add(given: Given): Promise<void> {
   if (!isAccountName(name))
     throw failure('usage', `${JSON.stringify(name)} is no name of an account: ${accountNameForm}`)
   const { password, hashed } = await newPassword(given, name)
-  await put(given, 'user.created', async (present) => {
+  let isHeld = false
+  await put(given, 'user.created', async (present, facts) => {
     if (present) throw failure('conflict', `${name} is there already, as ${present.kind}`)
+    isHeld = await facts.holds({ namespace: name })
     return { ...newAccount(name, 'user', Date.now()), password: hashed, isAdministrator: given.has('admin') }
   })
   tell(
     `Made ${given.has('admin') ? 'administrator' : 'user'} ${name}${given.has('password-stdin') ? '' : '; the password is:'}`,
   )
   if (!given.has('password-stdin')) print(password)
+  if (isHeld) tell(`There are images in the namespace ${name} already: ${name} owns them now`)
 }
 
 async function setPassword(given: Given): Promise<void> {

@@ -381,9 +381,9 @@ const migrations: ((words: Words) => string)[] = [
   -- whether the configuration has it
   alter table quota add column is_configured ${integer} not null default 0;
   `,
-  () => `
-  create index tag_move_at on tag_move (repository_id, at, name); -- for the history of a whole repository
-  `,
+  () => 'create index tag_move_at on tag_move (repository_id, at, name)', // for the history of a whole repository
+  // whether a user owns the namespace of their name
+  ({ integer }) => `alter table account add column owns_namespace ${integer} not null default 1`,
 ]
 
 export const schemaVersion = migrations.length
