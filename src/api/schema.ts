@@ -17,7 +17,7 @@ export function text({
   min = 0,
   max = 1000,
   pattern = /^[^\0]*$/,
-  form = 'expected a text',
+  form = 'expected a text without NUL',
 }: TextOptions = {}): Schema<string> {
   // Half of a pair of UTF-16 is no character: databases would keep another text than the one that was said.
   return v.pipe(
