@@ -16,6 +16,7 @@ const images = 2000
 /** Where there is as good as nothing besides, and where there is much. */
 const [few, many] = [10, 1_000_000]
 const hour = 3_600_000
+const databasePath = 'holdfast/holdfast.db'
 const password = 'correct horse battery'
 const authorization = { Authorization: `Basic ${Buffer.from(`root:${password}`).toString('base64')}` }
 const variables = {
@@ -66,6 +67,7 @@ async function fill(): Promise<string> {
   const product = await startProduct('holdfast', { folder, variables })
   await parallel(16, images, (index) => pushImage(product.url, index))
   await product.stop()
+  change(folder, 'update manifest set to_measure = 0') // what they take unpacked: a work of its own
   return folder
 }
 
@@ -99,14 +101,13 @@ async function collectOurs(
   { isProbed = false }: { isProbed?: boolean },
 ): Promise<{ cpu: number; longestMs: number; refused: number }> {
   const folder = await copyOf(filled)
-  const path = join(folder, 'holdfast/holdfast.db')
   const product = await startProduct('holdfast', { folder, variables })
   try {
     for (let isReady = false; !isReady;) isReady = (await ask(product, { kind: 'gc' })).state === 'done' // the volume is known
     const total = { cpu: 0, longestMs: 0, refused: 0 }
     // First the images go, then, an hour later, their blobs. Pulls are not looked at while we make everything older.
     for (const kind of ['untagged', 'blobs'] as const) {
-      age(path)
+      age(folder)
       const probe = isProbed ? await startProbe(product) : undefined
       total.cpu += await cpuOf(product, async () => {
         for (const end = performance.now() + 120_000; !(await isCollected(product, kind)); await setTimeout(3000))
@@ -126,11 +127,10 @@ async function collectOurs(
 /** CPU seconds of the collector over a store that holds so many manifests more. */
 async function collectBeside(filled: string, more: number): Promise<number> {
   const folder = await copyOf(filled)
-  const path = join(folder, 'holdfast/holdfast.db')
-  addManifests(path, more)
-  age(path)
+  addManifests(folder, more)
+  age(folder)
   const clock = { now: () => new Date() }
-  const store = createSqliteStore({ folder: dirname(path), clock })
+  const store = createSqliteStore({ folder: dirname(join(folder, databasePath)), clock })
   try {
     const configuration = {
       collection: { enabled: true, untagged: true, graceMs: 0, fusePercent: 100, keepPulledMs: 0 },
@@ -181,19 +181,23 @@ async function ask({ url }: Product, body: object): Promise<Answer> {
 }
 
 /** Makes everything two hours older, as after a pause. */
-function age(path: string): void {
-  const database = new DatabaseSync(path, { timeout: 10_000 })
+function age(folder: string): void {
   for (const table of ['manifest', 'blob_link'])
-    database.exec(`update ${table} set doubted_at = doubted_at - ${2 * hour} where doubted_at > 0`)
+    change(folder, `update ${table} set doubted_at = doubted_at - ${2 * hour} where doubted_at > 0`)
+}
+
+function change(folder: string, statement: string): void {
+  const database = new DatabaseSync(join(folder, databasePath), { timeout: 10_000 })
+  database.exec(statement)
   database.close()
 }
 
 /** Adds tagged manifests with a layer of their own, in repositories of 1,000. */
-function addManifests(path: string, count: number): void {
-  const database = new DatabaseSync(path)
+function addManifests(folder: string, count: number): void {
   const digest = (of: string) => `printf('sha256:${of}%062x', number)`
-  database.exec(`
-    create temp table counted as
+  change(
+    folder,
+    `create temp table counted as
       with recursive numbers (number) as (select 1 union all select number + 1 from numbers where number < ${count})
       select number, 1000 + number / 1000 as repository from numbers;
     insert into repository (id, name) select distinct repository, 'bench/more' || repository from counted;
@@ -204,8 +208,8 @@ function addManifests(path: string, count: number): void {
     insert into blob_link (repository_id, digest, doubted_at) select repository, ${digest('bb')}, null from counted;
     insert into reference (repository_id, digest, manifest_id)
       select repository, ${digest('bb')}, manifest.id from counted
-      join manifest on repository_id = repository and manifest.digest = ${digest('aa')}`)
-  database.close()
+      join manifest on repository_id = repository and manifest.digest = ${digest('aa')}`,
+  )
 }
 
 /** Pulls and pushes all the time, and looks how long each pull waits; not at the first ones, which load what they need. */

@@ -97,6 +97,22 @@ describe('an access token', () => {
       assert.equal((await api(`DELETE /tokens/${id}`, { as: wide.as })).status, 204)
   })
 
+  it('has to do with sessions of browsers only where it is for all that its owner may do', async () => {
+    const path = '/users/bob/sessions'
+    assert.equal(
+      (await api('POST /session', { as: '', body: { name: 'bob', password: passwordOf('bob') } })).status,
+      204,
+    )
+    const { items } = await must(`GET ${path}`, { as: user('bob') })
+    const by = async (body: object) => {
+      const as = `Bearer ${(await tokenOf(user('bob'), body)).secret}`
+      return [(await api(`GET ${path}`, { as })).status, (await api(`DELETE ${path}/${items[0].id}`, { as })).status]
+    }
+    assert.deepEqual(await by({ scopes: ['repo:read'] }), [403, 403])
+    assert.deepEqual(await by({ scopes: ['repo:admin', 'org:admin'], repositories: ['bob/*'] }), [403, 403])
+    assert.deepEqual(await by({ scopes: ['repo:admin', 'org:admin'] }), [200, 204])
+  })
+
   it('ends when it expires, is revoked, or its owner is disabled', async () => {
     const short = await tokenOf(user('ann'), { expiresAt: new Date(time + minute).toISOString() })
     assert.equal(await status(api1, short.as), 200)
