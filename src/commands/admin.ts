@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { dropSession, sessionsOf, type Vault } from '../auth/vault.ts'
 import { accountNameForm, isAccountName } from '../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../identity/passwords.ts'
 import { type Account, type AccountFacts, isLastAdministrator, newAccount } from '../metadata/account-facts.ts'
@@ -53,15 +54,15 @@ export async function run([noun, ...args]: string[]): Promise<void> {
   await runVerb({ usage, options, verbs }, args)
 }
 
-async function withAccounts<T>({ text }: Given, work: (facts: AccountFacts) => Promise<T>): Promise<T> {
+async function withAccounts<T>({ text }: Given, work: (facts: AccountFacts, vault: Vault) => Promise<T>): Promise<T> {
   const config = text('config')
   const { storage, databaseUrl } = await configurationOf(config === undefined ? [] : [config], text('data'), usage)
   const folder = join(storage.root, 'holdfast')
   // Who has mistaken the folder would wonder why the registry does not know the account.
   const isNew = databaseUrl === undefined && !existsSync(folder)
-  const { facts, close } = await openAccounts({ url: databaseUrl, folder, clock: { now: () => new Date() } })
+  const { facts, vault, close } = await openAccounts({ url: databaseUrl, folder, clock: { now: () => new Date() } })
   if (isNew) tell(`There was no registry in ${storage.root} yet: its database is made there now`)
-  return work(facts).finally(close)
+  return work(facts, vault).finally(close)
 }
 
 async function list(given: Given): Promise<void> {
@@ -101,6 +102,11 @@ async function disable(given: Given): Promise<void> {
   await change(given, { isDisabled: true }, 'user.changed', async (facts, user) => {
     if (await isLastAdministrator(facts, user))
       throw failure('conflict', `${user.name} is the only administrator: make another one first`)
+  })
+  // Or they would be back when the account is.
+  const name = given.names[0]!
+  await withAccounts(given, async (_facts, vault) => {
+    for (const { id } of await vault.list(sessionsOf(name))) await dropSession(vault, name, id)
   })
 }
 

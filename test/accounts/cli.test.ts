@@ -52,6 +52,16 @@ describe('the command line', () => {
     assert.equal(await status(password), 401)
     await must(['admin', 'user', 'enable', 'bob', ...data])
     assert.equal(await status(password), 200)
+    const begun = await fetch(`${registry.url}/api/v1/session`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ name: 'bob', password }),
+    })
+    const cookie = begun.headers.getSetCookie()[0]!.split(';')[0]!
+    const stands = async () => (await fetch(`${registry.url}/api/v1/session`, { headers: { cookie } })).status
+    assert.equal(await stands(), 200)
+    for (const verb of ['disable', 'enable']) await must(['admin', 'user', verb, 'bob', ...data])
+    assert.equal(await stands(), 401, 'nor are sessions back with the account')
     assert.equal(await must(['admin', 'user', 'ls', '-o', 'name', ...data]), 'ann\nbob\nroot')
     const last = await holdfast(['admin', 'user', 'disable', 'root', ...data])
     assert.deepEqual([last.code, last.errors], [6, 'holdfast: root is the only administrator: make another one first'])
