@@ -36,16 +36,16 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
     return (yield sql(text, scopes)).map(quotaOf)
   }
 
-  /** Sets a quota and counts what its scope holds. */
+  /** Sets a quota and counts what its scope holds, repository by repository: SQLite keeps the order of a cross join. */
   function* begin({ scope, limit, soft, isConfigured }: Omit<Quota, 'used'>): Steps<void> {
     yield sql('delete from quota_blob where scope = ?1', scope)
     yield sql(
       `insert into quota_blob (scope, digest, size)
        select cast(?1 as text), digest, max(size) from (
-         select reference.digest as digest, size from repository join reference on repository_id = repository.id
-           join blob on blob.digest = reference.digest where ${inScope}
-         union select digest, length(content) as size from repository join manifest on repository_id = repository.id
-           where ${inScope}) as held
+         select reference.digest as digest, size from repository cross join reference cross join blob
+           where ${inScope} and reference.repository_id = repository.id and blob.digest = reference.digest
+         union select digest, length(content) as size from repository cross join manifest
+           where ${inScope} and repository_id = repository.id) as held
        group by digest`,
       scope,
     )

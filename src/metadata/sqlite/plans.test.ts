@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { createCollectionCommands } from '../sql/collection-commands.ts'
 import { createCollectionFacts } from '../sql/collection-facts.ts'
 import { tagsNeeding } from '../sql/protection.ts'
+import { createQuotaCommands } from '../sql/quota-commands.ts'
 import type { Statement, Steps } from '../sql/statement.ts'
 import { dialect, migrate } from './dialect.ts'
 
@@ -41,6 +42,13 @@ describe('SQLite', () => {
     const plan = steps.flatMap(textsOf).flatMap(planOf)
     assert.equal(plan.filter((detail) => detail.includes('doomed USING PRIMARY KEY (digest=?)')).length, 3)
     assert.ok(!plan.some((detail) => detail.includes('doomed_since')))
+  })
+
+  it('counts for a quota only what its repositories hold', () => {
+    const { commands } = createQuotaCommands(dialect)
+    const plan = textsOf(commands.setQuota({ scope: 'team', limit: 1, soft: 1, isConfigured: false })).flatMap(planOf)
+    assert.ok(plan.some((detail) => detail.startsWith('SEARCH reference')))
+    for (const detail of plan) assert.doesNotMatch(detail, /SCAN (reference|manifest|blob)/)
   })
 
   it('finds manifests that were not read yet without looking at the others', async () => {
