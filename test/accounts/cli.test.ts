@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { adminPassword, passwordOf } from '../support/accounts.ts'
+import { adminPassword, basic, passwordOf } from '../support/accounts.ts'
 import { commandLine } from '../support/command-line.ts'
 import { simpleLayout } from '../support/oci-layout.ts'
 import { need, run } from '../support/programs.ts'
-import { type RunningRegistry, startRegistry } from '../support/registry.ts'
+import { pushImage, type RunningRegistry, startRegistry } from '../support/registry.ts'
 
 describe('the command line', () => {
   let folder: string
@@ -82,6 +82,12 @@ describe('the command line', () => {
     assert.match(Buffer.from(auths[registry.host]!.auth, 'base64').toString(), /^root:holdfast_pat_/)
     assert.equal((await stat(path)).mode & 0o777, 0o600)
     assert.equal(await must(['whoami', '-o', 'name']), 'root')
+  })
+
+  it('tells of images that an account gets with its name', async () => {
+    await pushImage(registry.url, 'held/app', 'v1', [Buffer.from('a layer')], basic('root', adminPassword))
+    const { errors } = await holdfast(['admin', 'user', 'add', 'held', '--data', join(folder, 'data')])
+    assert.match(errors, /There are images in the namespace held already: held owns them now/)
   })
 
   it('tells why something was refused', async () => {
