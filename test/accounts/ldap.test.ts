@@ -134,7 +134,7 @@ describe('users of an LDAP server', { skip: withoutLdap, timeout: 60_000 }, asyn
 
   it('wait with 503 while the server is silent, and lose nothing by it', async () => {
     later(6)
-    ldap.pause()
+    await ldap.pause()
     const begun = performance.now()
     const reply = await here.registry('GET /', here.user('ann'))
     assert.equal(reply.status, 503)
