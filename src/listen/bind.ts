@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { ListenOptions, Server } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { freeUnixSocket } from './unix-socket.ts'
 
 export type Address = { host: string; port: number } | { path: string }
@@ -18,6 +19,12 @@ export async function bind(server: Server, address: Address): Promise<Address> {
   }
   const bound = server.address()
   return typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address
+}
+
+/** Accepts who has connected already: to close now would reset those connections, and requests with them. */
+export async function acceptWaiting(): Promise<void> {
+  // The rest of this turn of the event loop, and a whole one.
+  for (let turn = 0; turn < 2; turn++) await setImmediate()
 }
 
 /** `127.0.0.1:5000`, `[::1]:5000` or the path of a socket. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, Server as NetServer, type Socket } from 'node:net'
 import type { HttpConfiguration } from '../config/configuration.ts'
 import type { Log } from '../platform/log.ts'
-import { type Address, bind } from './bind.ts'
+import { acceptWaiting, type Address, bind } from './bind.ts'
 import { createHttp1, watchHeaders } from './http1.ts'
 import { type Protocol, sniff } from './sniff.ts'
 import type { TlsFront } from './tls.ts'
@@ -108,6 +108,7 @@ export function createListener(options: ListenerOptions): Listener {
       http1.take(socket)
     },
     async close(graceMs) {
+      await acceptWaiting()
       // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
       const closed = Promise.all([
         new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve())),

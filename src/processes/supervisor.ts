@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Configuration } from '../config/configuration.ts'
-import { type Address, bind } from '../listen/bind.ts'
+import { acceptWaiting, type Address, bind } from '../listen/bind.ts'
 import { type Counters, createLedger } from '../platform/counters.ts'
 import type { Log } from '../platform/log.ts'
 import { createSessions } from '../platform/sessions.ts'
@@ -113,6 +113,7 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
       return bound
     },
     async close(graceMs = drainMs) {
+      await acceptWaiting()
       server.close()
       await Promise.race([balancer.settle(), setTimeout(answerMs, undefined, { ref: false })])
       for (const seat of seats) seat.stop()
