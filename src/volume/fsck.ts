@@ -1,3 +1,4 @@
+import type { RowFacts } from '../metadata/row-facts.ts'
 import type { VolumeFacts } from '../metadata/volume-facts.ts'
 import type { Log } from '../platform/log.ts'
 import { quarantineFolder } from '../registry/paths.ts'
@@ -11,6 +12,7 @@ import { blobsPath, currentLink, layerLink, repositoriesPath, revisionLink } fro
 import { lostBlobs } from './lost-blobs.ts'
 import { createMend } from './mend.ts'
 import { createReconciliation, type Mode } from './reconcile.ts'
+import { checkRows, checkStrayTags } from './rows.ts'
 import { assess, notFollowed, type State, whatIsGone } from './state.ts'
 import { createTreeWriter } from './write.ts'
 
@@ -25,7 +27,7 @@ export interface Finding {
 
 interface Deps {
   storage: StorageDriver
-  store: MetadataStore & { volume: VolumeFacts }
+  store: MetadataStore & { volume: VolumeFacts; rows: RowFacts }
   log: Log
   bootedAt: Date
   repair: boolean
@@ -71,12 +73,14 @@ export async function fsck({ storage, store, log, repair, repairFrom, onFinding,
   if (repair) await mendLost({ storage, store, log, repairFrom, report })
   const names = new Set<string>()
   for await (const name of reader.repositories((path, error) => void onUnreadable(path, error))) names.add(name)
+  const nameless = await checkRows({ storage, facts, rows: store.rows, names, report })
   for (const name of isOfThePast
     ? []
     : [...new Set([...names, ...(await Array.fromAsync(facts.repositories()))])].toSorted()) {
     await checkRepository(name)
-    await agree(name)
+    if (repair || !nameless.has(name)) await agree(name)
   }
+  await checkStrayTags(store.rows, (path) => reported.has(path), report)
   for await (const { digest, since } of lostBlobs(storage, store, breathe))
     await report(digest, 'a blob of the database whose bytes are gone', {
       how: howToDrop({ repair, repairFrom }),
@@ -113,14 +117,12 @@ export async function fsck({ storage, store, log, repair, repairFrom, onFinding,
 
   /** Brings tree and database of a repository into agreement, or tells how they differ. */
   async function agree(repository: string): Promise<void> {
-    const treeWins = (inTree: number, inDatabase: number) => mode === 'tree' || (mode === 'both' && inTree > inDatabase)
-    if (!isNew && !isGone)
-      await tell(
-        repository,
-        await compare(repository, { treeWins, pending: () => takenAway, takeManifests: async () => {}, breathe }),
-      )
-    if (repair && !(await reconcile(repository, { mode, pending: () => takenAway, write: (work) => work(), breathe })))
-      isWhole = false
+    const whoWins = nameless.has(repository) ? 'both' : mode // the tree may never have heard of such a name
+    const treeWins = (inTree: number, inDatabase: number) =>
+      whoWins === 'tree' || (whoWins === 'both' && inTree > inDatabase)
+    const how = { treeWins, pending: () => takenAway, breathe }
+    if (!isNew && !isGone) await tell(repository, await compare(repository, { ...how, takeManifests: async () => {} }))
+    if (repair && !(await reconcile(repository, { ...how, mode: whoWins, write: (work) => work() }))) isWhole = false
   }
 
   async function tell(repository: string, { found, lost }: Difference): Promise<void> {
