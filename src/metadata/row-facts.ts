@@ -39,6 +39,8 @@ export interface RowFacts {
   manifests(after: number, limit: number): Promise<ManifestRow[]>
   /** Has the manifest looked at again for what it refers to. */
   readAgain(id: number): Promise<void>
+  /** Which of these digests name no blob, no manifest and nothing on its way out. */
+  strangers(digests: Digest[]): Promise<Digest[]>
   /** Tags that point to no manifest of the database. */
   strayTags(): Promise<{ repository: string; name: string }[]>
 }

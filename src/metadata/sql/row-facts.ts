@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { ManifestRow, RowFacts } from '../row-facts.ts'
+import { unknown } from './collection-conditions.ts'
 import type { Run } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import { type Row, sql, type Steps, type Value } from './statement.ts'
@@ -7,6 +8,7 @@ import { type Row, sql, type Steps, type Value } from './statement.ts'
 interface Deps {
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
+  textsOf: Dialect['textsOf']
 }
 
 /** So many manifests and layers say whose a repository was. */
@@ -37,7 +39,7 @@ const strayTags = `
   order by 1, 2`
 
 /** Finds rows that contradict each other, by looking at all of them. */
-export function createRowFacts({ read, run }: Deps): RowFacts {
+export function createRowFacts({ read, run, textsOf }: Deps): RowFacts {
   const rows = async (text: string, ...values: Value[]) => read(rowsOf(text, ...values))
   const digests = async (text: string, ...values: Value[]) =>
     (await rows(text, ...values)).map(({ digest }) => digest as Digest)
@@ -61,6 +63,7 @@ export function createRowFacts({ read, run }: Deps): RowFacts {
     forgetStrayReferences: () => run('forgetStrayReferences'),
     manifests: async (after, limit) => (await rows(manifests, after, limit)).map(manifestOf),
     readAgain: (id) => run('readAgain', id),
+    strangers: async (these) => (await rows(unknown(textsOf), these)).map(({ value }) => value as Digest),
     strayTags: async () =>
       (await rows(strayTags)).map(({ repository, name }) => ({ repository: String(repository), name: String(name) })),
   }
