@@ -93,10 +93,16 @@ async function printVersion(): Promise<void> {
 // Whoever read our output may go; the registry stays.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
+main(process.argv.slice(2)).catch(async (error: unknown) => {
+  process.stderr.write(`holdfast: ${await messageOf(error)}\n`)
   process.exit(exitCodeOf(error))
 })
+
+async function messageOf(error: unknown): Promise<string> {
+  const message = error instanceof Error ? error.message : String(error)
+  const { isDamaged, damageAdvice } = await import('./metadata/sqlite/damaged.ts')
+  return isDamaged(error) && !message.includes(damageAdvice) ? `${message}; ${damageAdvice}` : message
+}
 
 /** What a command says; 2 for options it does not have, 1 for any other failure. */
 function exitCodeOf(error: unknown): number {
