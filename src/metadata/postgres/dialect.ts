@@ -58,4 +58,5 @@ export const words: Words = {
   keyedTable: '',
   recording,
   lastEvent: '',
+  tagStatistics: '', // it finds out by itself
 }

@@ -24,17 +24,20 @@ interface Standing {
   version: number
 }
 
-/** The tags that need something: those on it, and those on manifests that refer to it, or to such. */
+/**
+ * The tags that need something: those on it, and those on manifests that refer to it, or to such. A cross join keeps the order: SQLite
+ * would begin with all that the repository has.
+ */
 export function* tagsNeeding(repositoryId: number, digest: string): Steps<string[]> {
   const on = yield sql('select name from tag where repository_id = ?1 and digest = ?2', repositoryId, digest)
   const above = yield sql(
     `with recursive holder (digest) as (
        select reference.digest from reference where repository_id = ?1 and reference.digest = ?2
        union
-       select parent.digest from holder
-       join reference on reference.repository_id = ?1 and reference.digest = holder.digest
-       join manifest as parent on parent.id = reference.manifest_id where parent.trashed_at is null)
-     select name from holder join tag on tag.repository_id = ?1 and tag.digest = holder.digest`,
+       select parent.digest from holder cross join reference cross join manifest as parent
+       where reference.repository_id = ?1 and reference.digest = holder.digest
+         and parent.id = reference.manifest_id and parent.trashed_at is null)
+     select name from holder cross join tag where tag.repository_id = ?1 and tag.digest = holder.digest`,
     ...[repositoryId, digest],
   )
   return [...new Set([...on, ...above].map(({ name }) => String(name)))]

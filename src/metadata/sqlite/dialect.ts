@@ -27,6 +27,11 @@ export const words: Words = {
   lastEvent: `
     insert into event (sequence, at, body) select seq, 0, '' from sqlite_sequence
     where name = 'event' and seq > (select coalesce(max(sequence), 0) from event)`,
+  // Else it looks at all tags of a repository for those on a manifest that is deleted (the foreign key).
+  tagStatistics: `
+    analyze sqlite_schema;
+    insert into sqlite_stat1 (tbl, idx, stat) values ('tag', 'tag', '1000000 1000 1'), ('tag', 'tag_digest', '1000000 1000 2 1');
+    analyze sqlite_schema`,
 }
 
 /** Brings the database to the present version. @throws when a newer Holdfast wrote it */
