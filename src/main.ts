@@ -94,15 +94,10 @@ async function printVersion(): Promise<void> {
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 main(process.argv.slice(2)).catch(async (error: unknown) => {
-  process.stderr.write(`holdfast: ${await messageOf(error)}\n`)
+  const { messageOf } = await import('./commands/message.ts')
+  process.stderr.write(`holdfast: ${messageOf(error)}\n`)
   process.exit(exitCodeOf(error))
 })
-
-async function messageOf(error: unknown): Promise<string> {
-  const message = error instanceof Error ? error.message : String(error)
-  const { isDamaged, damageAdvice } = await import('./metadata/sqlite/damaged.ts')
-  return isDamaged(error) && !message.includes(damageAdvice) ? `${message}; ${damageAdvice}` : message
-}
 
 /** What a command says; 2 for options it does not have, 1 for any other failure. */
 function exitCodeOf(error: unknown): number {
