@@ -133,6 +133,7 @@ const allowed: Record<string, string[]> = {
     'src/metadata/account-facts.ts',
     'src/metadata/accounts-alone.ts',
     'src/metadata/copy/',
+    'src/metadata/sqlite/damaged.ts',
     'src/platform/',
     'src/volume/',
   ],

@@ -98,15 +98,19 @@ export async function fsck({ storage, store, log, repair, repairFrom, onFinding,
       how: howToDrop({ repair, repairFrom }),
       run: async () => void (await facts.dropBlob(digest, since)),
     })
-  for (const name of await storage.list(quarantineFolder)) {
-    const path = `${quarantineFolder}/${name}`
-    await remark(path, 'were moved aside as damaged; remove it when you like')
-  }
-  const isInTree = (digest: Digest) => news.has(digest)
-  if (repair || !isNew) await findStrays({ storage, rows: store.rows, names, isInTree, remark })
+  await remarks()
   // While the tree may lack something the next start shall not take that for deleted.
   if (repair && !isOfThePast)
     await store.cursors.set(cursorName, Math.max(0, (await facts.lastEvent()) - (isWhole ? 0 : 1)))
+
+  async function remarks(): Promise<void> {
+    for (const name of await storage.list(quarantineFolder)) {
+      const path = `${quarantineFolder}/${name}`
+      await remark(path, 'were moved aside as damaged; remove it when you like')
+    }
+    const isInTree = (digest: Digest) => news.has(digest)
+    if (repair || !isNew) await findStrays({ storage, rows: store.rows, names, isInTree, remark })
+  }
 
   async function layersOf(repository: string): Promise<Set<Digest>> {
     return (await facts.of(repository)).layers
