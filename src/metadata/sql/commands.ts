@@ -47,7 +47,7 @@ export function createCommands(dialect: Dialect) {
   const { lock } = dialect
   const { situation, standing, refusal, refusalToDelete } = protection(dialect)
   const trash = createTrash(dialect)
-  const quotas = createQuotaCommands(dialect)
+  const quotas = createQuotaCommands(dialect, record)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`

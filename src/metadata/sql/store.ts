@@ -155,7 +155,7 @@ export function createSqlStore({
     collection: createCollectionFacts({ read, run, now, textsOf }),
     rules: createRuleFacts({ read, run, now, textsOf, protection }),
     sizes: createSizeFacts({ read, run, textsOf }),
-    quotas: createQuotaFacts({ read, run, textsOf }),
+    quotas: createQuotaFacts({ read, run, now, textsOf }),
     rows: createRowFacts({ read, run, textsOf }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
