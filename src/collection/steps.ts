@@ -1,4 +1,4 @@
-import type { Bytes, CollectionFacts, Doubt, Loose } from '../metadata/collection-facts.ts'
+import type { Bytes, CollectionFacts, Doubt, Loose, Unread } from '../metadata/collection-facts.ts'
 import { algorithmOf, digestOf } from '../oci/digest.ts'
 import type { Log } from '../platform/log.ts'
 import { blobPath } from '../registry/paths.ts'
@@ -45,8 +45,8 @@ const width = 8
 export function createSteps({ facts, storage, log, follow, breathe }: RunDeps, done: Done) {
   /** Finds out what manifests refer to that came with a volume, or from an older version. */
   async function readManifests(): Promise<void> {
-    for (let after = 0; ;) {
-      const found = await facts.unread(after, 20)
+    for (let last: Unread | undefined; ;) {
+      const found = await facts.unread(20, last)
       const read = found.flatMap(({ id, repository, digest, content }) => {
         if (digestOf(content, algorithmOf(digest)) === digest)
           return [{ id, references: readDocument(content)?.references.map((one) => one.digest) ?? [] }]
@@ -55,7 +55,7 @@ export function createSteps({ facts, storage, log, follow, breathe }: RunDeps, d
       })
       if (read.length > 0) await facts.refer(read)
       if (found.length < 20) return
-      after = found.at(-1)!.id
+      last = found.at(-1)
       await breathe()
     }
   }

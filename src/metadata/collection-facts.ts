@@ -11,6 +11,7 @@ export interface Doubt {
 /** A manifest whose bytes say what it refers to, which is not yet noted. */
 export interface Unread {
   id: number
+  repositoryId: number
   repository: string
   digest: Digest
   content: Uint8Array
@@ -61,8 +62,8 @@ export interface Verdict {
  * again at what an earlier read has found.
  */
 export interface CollectionFacts {
-  /** Manifests that do not say yet what they refer to, after this id. */
-  unread(after: number, limit: number): Promise<Unread[]>
+  /** Manifests that do not say yet what they refer to. */
+  unread(limit: number, last?: Unread): Promise<Unread[]>
   /** Notes what manifests refer to. */
   refer(read: { id: number; references: Digest[] }[]): Promise<void>
   /** Begins the grace of what nobody has looked at yet; gives how many. */

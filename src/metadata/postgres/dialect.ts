@@ -58,5 +58,5 @@ export const words: Words = {
   keyedTable: '',
   recording,
   lastEvent: '',
-  tagStatistics: '', // it finds out by itself
+  statistics: '', // it finds out by itself
 }

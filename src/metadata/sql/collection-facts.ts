@@ -60,7 +60,8 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
   }
 
   return {
-    unread: async (after, limit) => (await read(rows(unread, after, limit))).map(unreadOf),
+    unread: async (limit, last) =>
+      (await read(rows(unread, last?.repositoryId ?? 0, last?.id ?? 0, limit))).map(unreadOf),
     refer: (manifests) => run('referManifests', manifests),
     beginDoubts: (limit) => run('beginDoubts', limit, now()),
     doubts: async (before, limit, last) => (await read(doubts(before, limit, last))).map(doubtOf),
@@ -118,9 +119,10 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
   }
 }
 
+// In the order of the index that has only those.
 const unread = `
-  select manifest.id, name, digest, content from manifest join repository on repository.id = repository_id
-  where is_referring = 0 and manifest.id > ?1 order by manifest.id limit ?2`
+  select manifest.id, repository_id, name, digest, content from manifest join repository on repository.id = repository_id
+  where is_referring = 0 and (repository_id, manifest.id) > (?1, ?2) order by repository_id, manifest.id limit ?3`
 const loose = `
   select manifest.id, name, digest, doubted_at from manifest join repository on repository.id = repository_id
   where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
@@ -227,8 +229,9 @@ const looseOf = ({ id, name, digest, doubted_at: doubtedAt }: Row): Loose => ({
   digest: digest as Digest,
   doubtedAt: Number(doubtedAt),
 })
-const unreadOf = ({ id, name, digest, content }: Row): Unread => ({
+const unreadOf = ({ id, repository_id: repositoryId, name, digest, content }: Row): Unread => ({
   id: Number(id),
+  repositoryId: Number(repositoryId),
   repository: String(name),
   digest: digest as Digest,
   content: content as Uint8Array,

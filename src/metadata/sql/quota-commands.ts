@@ -23,10 +23,10 @@ const inScope = `(repository.name = ?1 or substr(repository.name, 1, length(?1) 
 /** What a scope holds, each blob once. */
 const held = `
   select digest, max(size) as size from (
-    select reference.digest as digest, size from repository join reference on repository_id = repository.id
-      join blob on blob.digest = reference.digest where ${inScope}
-    union select digest, length(content) as size from repository join manifest on repository_id = repository.id
-      where ${inScope}) as part
+    select reference.digest as digest, size from repository cross join reference cross join blob
+      where ${inScope} and reference.repository_id = repository.id and blob.digest = reference.digest
+    union select digest, length(content) as size from repository cross join manifest
+      where ${inScope} and repository_id = repository.id) as part
   group by digest`
 
 /** The commands of quotas, and the steps of other commands that charge them. */
@@ -49,7 +49,7 @@ export function createQuotaCommands(
     return (yield sql(text, scopes)).map(quotaOf)
   }
 
-  /** Sets a quota and counts what its scope holds. */
+  /** Sets a quota and counts what its scope holds, repository by repository: SQLite keeps the order of a cross join. */
   function* begin({ scope, limit, soft, isConfigured }: Omit<Quota, 'used'>): Steps<void> {
     yield sql('delete from quota_blob where scope = ?1', scope)
     yield sql(

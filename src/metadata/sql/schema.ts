@@ -18,9 +18,10 @@ export interface Words {
   recording: string
   /** Brings the number of the last event that there was into the table, where it stood elsewhere. */
   lastEvent: string
-  /** Tells the database that a repository may have very many tags, where it would not find out. */
-  tagStatistics: string
+  /** Tells the database how many rows of a kind there may be, where it would not find out. */
+  statistics: string
 }
+
 /** Brings the database from the version before to the next one. */
 export type Migration = (words: Words) => string
 

@@ -27,10 +27,13 @@ export const words: Words = {
   lastEvent: `
     insert into event (sequence, at, body) select seq, 0, '' from sqlite_sequence
     where name = 'event' and seq > (select coalesce(max(sequence), 0) from event)`,
-  // Else it looks at all tags of a repository for those on a manifest that is deleted (the foreign key).
-  tagStatistics: `
+  // Else it looks at all tags of a repository for those on a manifest that is deleted (the foreign key), and at all that is condemned
+  // for what is deleted next.
+  statistics: `
     analyze sqlite_schema;
-    insert into sqlite_stat1 (tbl, idx, stat) values ('tag', 'tag', '1000000 1000 1'), ('tag', 'tag_digest', '1000000 1000 2 1');
+    insert into sqlite_stat1 (tbl, idx, stat) values
+      ('tag', 'tag', '1000000 1000 1'), ('tag', 'tag_digest', '1000000 1000 2 1'),
+      ('doomed', 'doomed', '1000000 1'), ('doomed', 'doomed_since', '1000000 10000 100');
     analyze sqlite_schema`,
 }
 

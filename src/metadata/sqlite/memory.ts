@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
+import type { Reference } from '../../oci/reference.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
-import type { MetadataStore, StoredManifest } from '../../registry/ports/metadata.ts'
+import type { StoredManifest } from '../../registry/ports/metadata.ts'
 import { createByteCache } from '../byte-cache.ts'
 import { manifestOf } from '../sql/reads.ts'
 import type { Row } from '../sql/statement.ts'
@@ -8,12 +9,11 @@ import type { Row } from '../sql/statement.ts'
 const manifestCacheBytes = 16 << 20
 const tagCacheBytes = 4 << 20
 
-type Find = MetadataStore['manifests']['find']
-
 /** Manifests and tags in memory, in front of the database: what changes them must be forgotten before anybody is told of it. */
-export function createMemory(read: (...asked: Parameters<Find>) => Row | undefined) {
+export function createMemory(read: (repository: string, reference: Reference) => Row | undefined) {
   let manifests = createByteCache<StoredManifest>(manifestCacheBytes)
-  let tags = createByteCache<Digest>(tagCacheBytes)
+  /** The key of the manifest that a tag is on: whole, because to put it together and hash it takes longer than all the rest. */
+  let tags = createByteCache<string>(tagCacheBytes)
 
   function forget(repository: string, digest: Digest | undefined, names: string[]): void {
     if (digest) manifests.delete(`${repository}:${digest}`)
@@ -21,16 +21,17 @@ export function createMemory(read: (...asked: Parameters<Find>) => Row | undefin
   }
 
   return {
-    find(...[repository, reference]: Parameters<Find>): StoredManifest | undefined {
-      const tag = 'tag' in reference ? reference.tag : undefined
-      const known = 'tag' in reference ? tags.get(`${repository}:${reference.tag}`) : reference.digest
-      const cached = known && manifests.get(`${repository}:${known}`)
+    find(repository: string, reference: Reference): StoredManifest | undefined {
+      const name = `${repository}:${'tag' in reference ? reference.tag : reference.digest}`
+      const known = 'tag' in reference ? tags.get(name) : name
+      const cached = known === undefined ? undefined : manifests.get(known)
       if (cached) return cached
       const row = read(repository, reference)
       if (!row) return undefined
       const manifest = manifestOf(row, repository)
-      manifests.set(`${repository}:${manifest.digest}`, manifest, manifest.content.length + 500)
-      if (tag !== undefined) tags.set(`${repository}:${tag}`, manifest.digest, 500)
+      const key = `${repository}:${manifest.digest}`
+      manifests.set(key, manifest, manifest.content.length + 500)
+      if ('tag' in reference) tags.set(name, key, 500)
       return manifest
     },
     forget,

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Reference } from '../../oci/reference.ts'
 import type { RegistryEvent } from '../../registry/ports/events.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import type { QuotaRule } from '../../rules/quotas.ts'
@@ -63,7 +64,7 @@ export function createSqliteStore(options: SqliteOptions): SqlStore & { run: Run
     lock.close()
   }
 
-  const findManifest = async (...asked: Parameters<typeof memory.find>) => memory.find(...asked)
+  const findManifest = async (repository: string, reference: Reference) => memory.find(repository, reference)
   return {
     ...createSqlStore({
       reads,

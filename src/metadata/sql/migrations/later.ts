@@ -161,7 +161,7 @@ export const laterMigrations: Migration[] = [
   () => `
   create index tag_move_at on tag_move (repository_id, at, name); -- for the history of a whole repository
   `,
-  ({ tagStatistics }) => `
-  ${tagStatistics}
+  ({ statistics }) => `
+  ${statistics}
   `,
 ]
