@@ -139,7 +139,7 @@ export function createQuotaCommands(
         yield* lock({ alone: [lockOf(quota.scope)] })
         const [row] = yield sql('select * from quota where scope = ?1', quota.scope)
         const [sum] = yield sql(`select coalesce(sum(size), 0) as used from (${held}) as held`, quota.scope)
-        const now = { ...quota, used: Number(sum!.used) }
+        const now = { ...quota, used: Number(sum?.used ?? 0) }
         if (stageOf(now) > (row ? stageOf(quotaOf(row)) : 0)) yield* record(act, [nearing(now)])
         yield* begin(quota)
       },
