@@ -90,6 +90,31 @@ for (const how of Object.keys(damages)) {
 const snapshot = async () =>
   (await readdir(join(folder, 'backup/holdfast/snapshots'))).find((name) => name.endsWith('.db'))!
 
+it('damage that only a part of the database has is told in one line by whoever meets it', async () => {
+  const data = await damaged('file is not a database')
+  const file = join(data, 'holdfast/holdfast.db')
+  await cp(join(folder, 'base/holdfast/holdfast.db'), file)
+  const database = new DatabaseSync(file)
+  const pages = database.prepare("select rootpage from sqlite_schema where name in ('event', 'blob_link')").all()
+  database.close()
+  const bytes = await open(file, 'r+')
+  for (const { rootpage } of pages) await bytes.write(Buffer.alloc(4096, 0xa5), 0, 4096, (Number(rootpage) - 1) * 4096)
+  await bytes.close()
+  const advice = /malformed; .*holdfast db restore.*holdfast reindex/
+  const checked = await holdfast('fsck', '--data', data)
+  assert.deepEqual([checked.code, checked.output.split('\n').length], [2, 2], checked.output)
+  assert.match(checked.output, advice)
+  const registry = await startRegistry({ data })
+  await registry.stop()
+  const told = registry
+    .errors()
+    .split('\n')
+    .filter((line) => line.includes('malformed'))
+  assert.ok(told.length > 0 && told.every((line) => advice.test(line) && !line.includes('\\n    at ')), told.join('\n'))
+  await must('db', 'restore', join(folder, 'copy.db'), '--data', data)
+  await expectServed(data)
+})
+
 it('a database that is whole is not replaced', async () => {
   const { code, output } = await holdfast('db', 'restore', join(folder, 'copy.db'), '--data', join(folder, 'base'))
   assert.equal(code, 1)

@@ -15,6 +15,13 @@ export function isDamaged(error: unknown): boolean {
   return ('errcode' in error && codes.includes(Number(error.errcode) & 0xff)) || words.test(error.message)
 }
 
+/** The same error with what to do in its one line, and where in the program it happened left out: that is of no use. */
+export function withAdvice(error: Error): Error {
+  if (!error.message.includes(damageAdvice)) error.message += `; ${damageAdvice}`
+  error.stack = error.message
+  return error
+}
+
 /** Whether a database file that is there is damaged, by looking at all of it. @throws what else is wrong with it */
 export function isDamagedFile(file: string): boolean {
   if (!existsSync(file)) return false
