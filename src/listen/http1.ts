@@ -76,7 +76,13 @@ export function createHttp1({ handle, refuse, headersMs, idleMs, lingerMs }: Htt
   }
 
   function closeWhenIdle(socket: Socket): void {
-    setTimeout(() => connections.get(socket)?.busy === 0 && socket.destroySoon(), lingerMs).unref()
+    const due = performance.now() + lingerMs
+    setTimeout(() => {
+      // Where we come late, so do clients with what they are about to send.
+      if (performance.now() > due + lingerMs / 5) return closeWhenIdle(socket)
+      // Not before what has come is read: timers are first.
+      setImmediate(() => connections.get(socket)?.busy === 0 && socket.destroySoon())
+    }, lingerMs).unref()
   }
 
   return {

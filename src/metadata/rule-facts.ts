@@ -96,7 +96,8 @@ export interface RuleFacts {
   ): Promise<boolean>
   /** Tags whose time came before the moment, in order, after the last one of the page before. */
   due(before: number, limit: number, last?: Due): Promise<Due[]>
-  images(repository: string, after: number, limit: number): Promise<ImageFact[]>
+  /** In the order of their digests. */
+  images(repository: string, after: string, limit: number): Promise<ImageFact[]>
   tags(repository: string, after: string, limit: number): Promise<TagFact[]>
   /** To which manifests of the repository these refer. */
   children(repository: string, ids: number[]): Promise<{ parent: number; child: Digest }[]>

@@ -21,17 +21,20 @@ const attachedTag = /^(sha256|sha512)-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?$
 
 /** Reads what a repository holds. */
 export async function readImages(rules: RuleFacts, repository: string): Promise<Map<Digest, Image>> {
+  const facts: ImageFact[] = []
+  for (let after = ''; ; await breathe()) {
+    const found = await rules.images(repository, after, step)
+    facts.push(...found)
+    if (found.length < step) break
+    after = found.at(-1)!.digest
+  }
   const images = new Map<Digest, Image>()
   const indexes = new Map<number, Image>()
-  for (let after = 0; ; await breathe()) {
-    const found = await rules.images(repository, after, step)
-    for (const fact of found) {
-      const image = imageOf(fact)
-      images.set(fact.digest, image)
-      if (manifestKindOf(fact.mediaType) === 'index') indexes.set(fact.id, image)
-    }
-    if (found.length < step) break
-    after = found.at(-1)!.id
+  // As they were pushed, which is what somebody expects who reads the plan.
+  for (const fact of facts.toSorted((one, other) => one.id - other.id)) {
+    const image = imageOf(fact)
+    images.set(fact.digest, image)
+    if (manifestKindOf(fact.mediaType) === 'index') indexes.set(fact.id, image)
   }
   const ids = [...indexes.keys()]
   for (let from = 0; from < ids.length; from += step, await breathe())

@@ -89,7 +89,7 @@ const dueTags = `
 const images = `
   select manifest.id, digest, media_type, subject, length(content) as size, pushed_at, last_pulled_at, platform
   from manifest join repository on repository.id = repository_id
-  where name = ?1 and manifest.id > ?2 and trashed_at is null order by manifest.id limit ?3`
+  where name = ?1 and digest > ?2 and trashed_at is null order by digest limit ?3`
 const tags = `
   select tag.name, digest, moved_at from tag join repository on repository.id = repository_id
   where repository.name = ?1 and tag.name > ?2 order by tag.name limit ?3`
