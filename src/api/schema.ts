@@ -17,9 +17,16 @@ export function text({
   min = 0,
   max = 1000,
   pattern = /^[^\0]*$/,
-  form = 'expected a text',
+  form = 'expected a text without NUL',
 }: TextOptions = {}): Schema<string> {
-  return v.pipe(v.string(), v.minLength(min), v.maxLength(max), v.regex(pattern, form))
+  // Half of a pair of UTF-16 is no character: databases would keep another text than the one that was said.
+  return v.pipe(
+    v.string(),
+    v.minLength(min),
+    v.maxLength(max),
+    v.regex(pattern, form),
+    v.check((value) => value.isWellFormed(), 'expected a text of Unicode: it holds a half of a surrogate pair'),
+  )
 }
 
 export const whole = (min: number, max: number): Schema<number> =>

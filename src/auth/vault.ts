@@ -28,3 +28,13 @@ export interface VaultEntry {
   text: string
   endsAt: Date | undefined
 }
+
+/** The kind of sessions of browsers, by the hash of their secret, and that of what a user may know of them, by the same ids. */
+export const sessionKind = 'session'
+export const sessionsOf = (name: string) => `sessions-of-${name}`
+
+/** Ends a session of a user. */
+export async function dropSession(vault: Pick<Vault, 'delete'>, name: string, id: string): Promise<void> {
+  await vault.delete(sessionKind, id)
+  await vault.delete(sessionsOf(name), id)
+}

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { dropSession, sessionsOf, type Vault } from '../auth/vault.ts'
 import { accountNameForm, isAccountName } from '../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../identity/passwords.ts'
-import type { Account, AccountFacts } from '../metadata/account-facts.ts'
+import { type Account, type AccountFacts, isLastAdministrator, newAccount } from '../metadata/account-facts.ts'
 import { openAccounts } from '../metadata/accounts-alone.ts'
 import { failure } from './client/failure.ts'
 import { print, printList, tell } from './client/output.ts'
@@ -43,7 +44,7 @@ export async function run([noun, ...args]: string[]): Promise<void> {
     ls: { names: 0, run: list },
     add: { names: 1, run: add },
     passwd: { names: 1, run: setPassword },
-    disable: { names: 1, run: (given: Given) => change(given, { isDisabled: true }, 'user.changed') },
+    disable: { names: 1, run: disable },
     enable: { names: 1, run: (given: Given) => change(given, { isDisabled: false }, 'user.changed') },
   }
   if (noun === 'usage') return (await import('./usage.ts')).run(args)
@@ -53,15 +54,15 @@ export async function run([noun, ...args]: string[]): Promise<void> {
   await runVerb({ usage, options, verbs }, args)
 }
 
-async function withAccounts<T>({ text }: Given, work: (facts: AccountFacts) => Promise<T>): Promise<T> {
+async function withAccounts<T>({ text }: Given, work: (facts: AccountFacts, vault: Vault) => Promise<T>): Promise<T> {
   const config = text('config')
   const { storage, databaseUrl } = await configurationOf(config === undefined ? [] : [config], text('data'), usage)
   const folder = join(storage.root, 'holdfast')
   // Who has mistaken the folder would wonder why the registry does not know the account.
   const isNew = databaseUrl === undefined && !existsSync(folder)
-  const { facts, close } = await openAccounts({ url: databaseUrl, folder, clock: { now: () => new Date() } })
+  const { facts, vault, close } = await openAccounts({ url: databaseUrl, folder, clock: { now: () => new Date() } })
   if (isNew) tell(`There was no registry in ${storage.root} yet: its database is made there now`)
-  return work(facts).finally(close)
+  return work(facts, vault).finally(close)
 }
 
 async function list(given: Given): Promise<void> {
@@ -78,24 +79,17 @@ async function add(given: Given): Promise<void> {
   if (!isAccountName(name))
     throw failure('usage', `${JSON.stringify(name)} is no name of an account: ${accountNameForm}`)
   const { password, hashed } = await newPassword(given, name)
-  await put(given, 'user.created', (present) => {
+  let isHeld = false
+  await put(given, 'user.created', async (present, facts) => {
     if (present) throw failure('conflict', `${name} is there already, as ${present.kind}`)
-    return {
-      name,
-      kind: 'user',
-      organization: '',
-      password: hashed,
-      isAdministrator: given.has('admin'),
-      isDisabled: false,
-      createsOnPush: true,
-      description: '',
-      createdAt: Date.now(),
-    }
+    isHeld = await facts.holds({ namespace: name })
+    return { ...newAccount(name, 'user', Date.now()), password: hashed, isAdministrator: given.has('admin') }
   })
   tell(
     `Made ${given.has('admin') ? 'administrator' : 'user'} ${name}${given.has('password-stdin') ? '' : '; the password is:'}`,
   )
   if (!given.has('password-stdin')) print(password)
+  if (isHeld) tell(`There are images in the namespace ${name} already: ${name} owns them now`)
 }
 
 async function setPassword(given: Given): Promise<void> {
@@ -104,10 +98,28 @@ async function setPassword(given: Given): Promise<void> {
   if (!given.has('password-stdin')) print(password)
 }
 
-async function change(given: Given, fields: Partial<Account>, action: string): Promise<void> {
+async function disable(given: Given): Promise<void> {
+  await change(given, { isDisabled: true }, 'user.changed', async (facts, user) => {
+    if (await isLastAdministrator(facts, user))
+      throw failure('conflict', `${user.name} is the only administrator: make another one first`)
+  })
+  // Or they would be back when the account is.
   const name = given.names[0]!
-  await put(given, action, (present) => {
+  await withAccounts(given, async (_facts, vault) => {
+    for (const { id } of await vault.list(sessionsOf(name))) await dropSession(vault, name, id)
+  })
+}
+
+async function change(
+  given: Given,
+  fields: Partial<Account>,
+  action: string,
+  expect?: (facts: AccountFacts, user: Account) => Promise<void>,
+): Promise<void> {
+  const name = given.names[0]!
+  await put(given, action, async (present, facts) => {
     if (present?.kind !== 'user') throw failure('notFound', `there is no user ${name}`)
+    await expect?.(facts, present)
     return { ...present, ...fields }
   })
   tell(`Changed ${name}`)
@@ -122,12 +134,16 @@ async function newPassword(given: Given, name: string): Promise<{ password: stri
 }
 
 /** Writes an account as it shall be, recorded as done by the operator. */
-async function put(given: Given, action: string, make: (present: Account | undefined) => Account): Promise<void> {
+async function put(
+  given: Given,
+  action: string,
+  make: (present: Account | undefined, facts: AccountFacts) => Promise<Account>,
+): Promise<void> {
   const name = given.names[0]!
   await withAccounts(given, async (facts) => {
     for (let attempt = 0; attempt < 10; attempt++) {
       const version = await facts.version()
-      const account = make(await facts.find('account', { name }))
+      const account = await make(await facts.find('account', { name }), facts)
       const entry = { action, actor: '', address: '', target: name, detail: { by: 'holdfast admin' } }
       if (await facts.change(version, [{ table: 'account', put: account }], [entry])) return
     }

@@ -41,7 +41,7 @@ export async function run(args: string[]): Promise<void> {
   if (values.help || name === 'help') return void process.stdout.write(usage)
   const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined
   if (!subcommand) throw failure('usage', `unknown command "config ${name}"\n\n${usage}`)
-  if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
+  if (rest.length > 0) throw failure('usage', `too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   process.stdout.write(await subcommand({ positional, origin: values.origin }))
 }
 

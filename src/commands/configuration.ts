@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Configuration } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
 import { createLog } from '../platform/log.ts'
+import { failure } from './client/failure.ts'
 import { filesOf, runAsOwner } from './privileges.ts'
 
 /**
@@ -15,7 +16,7 @@ export async function configurationOf(
   data: string | undefined,
   usage: string,
 ): Promise<Configuration> {
-  if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
+  if (rest.length > 0) throw failure('usage', `too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   const { configuration } = await loadConfiguration({ file, flags: { data }, env: process.env })
   runAsOwner(
     configuration.storage.root,

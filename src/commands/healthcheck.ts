@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { HttpConfiguration } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
+import { failure } from './client/failure.ts'
 import { http } from '../platform/http.ts'
 
 const usage = `Usage: holdfast healthcheck [CONFIG]
@@ -16,7 +17,7 @@ export async function run(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
   if (values.help) return void process.stdout.write(usage)
   const [file, ...rest] = positionals
-  if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
+  if (rest.length > 0) throw failure('usage', `too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   const { configuration } = await loadConfiguration({ file, env: process.env })
   await checkHealth(configuration.http)
 }

@@ -36,7 +36,7 @@ export async function run(args: string[]): Promise<void> {
   if (name === 'renew') return renew(await configurationOf(rest, values.data, usage))
   if (name !== 'export') throw failure('usage', `unknown command "keys ${name}"\n\n${usage}`)
   const [form = '', ...more] = rest
-  if (form !== 'certificates' && form !== 'jwks') throw new Error(`cannot export "${form}"\n\n${usage}`)
+  if (form !== 'certificates' && form !== 'jwks') throw failure('usage', `cannot export "${form}"\n\n${usage}`)
   await exportKeys(form, await configurationOf(more, values.data, usage))
 }
 
@@ -78,7 +78,8 @@ async function exportKeys(form: 'certificates' | 'jwks', configuration: Configur
 
 async function renew(configuration: Configuration): Promise<void> {
   await withVault(configuration, async (vault) => {
-    for (const kind of [signingKeyKind, secretsKeyKind])
+    // In this order nothing is left that a registry which runs meanwhile has encrypted with a key that is gone.
+    for (const kind of [secretsKeyKind, signingKeyKind])
       for (const { id } of await vault.list(kind)) await vault.delete(kind, id)
   })
   process.stdout.write('The next start makes new keys: restart all registries, and give others the new certificate\n')

@@ -5,6 +5,7 @@ import { type Loaded, loadConfiguration } from '../config/load.ts'
 import { type Address, nameOf } from '../listen/bind.ts'
 import { createLog } from '../platform/log.ts'
 import { processCount } from '../processes/count.ts'
+import { failure } from './client/failure.ts'
 import { filesOf, runAsOwner } from './privileges.ts'
 
 const usage = `Usage: holdfast serve [CONFIG] [--addr HOST:PORT] [--data DIR]
@@ -32,7 +33,7 @@ export async function run(args: string[]): Promise<void> {
   })
   const [file, ...rest] = positionals
   if (values.help) return void process.stdout.write(usage)
-  if (rest.length > 0) throw new Error(`too many arguments: "${rest.join(' ')}"\n\n${usage}`)
+  if (rest.length > 0) throw failure('usage', `too many arguments: "${rest.join(' ')}"\n\n${usage}`)
   await serve(await loadConfiguration({ file, flags: { addr: values.addr, data: values.data }, env: process.env }))
 }
 

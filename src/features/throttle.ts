@@ -1,7 +1,7 @@
-import { isIPv6 } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { OciError } from '../oci/errors.ts'
 import type { Counters } from '../platform/counters.ts'
+import { networkOf } from './network.ts'
 
 /** For one name from one network, and for all names from it: failures that cost nothing, and the longest pause. */
 const [ofName, ofNetwork] = [
@@ -50,17 +50,4 @@ function tooMany(ms: number): OciError {
     message: `too many failed sign-ins: try again in ${seconds} s`,
     headers: { 'Retry-After': String(seconds) },
   })
-}
-
-/** Who has an IPv6 address has its 64 bits of network as well. */
-function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
-  const [head = '', tail = ''] = address.split('%')[0]!.split('::')
-  const groups = head.split(':').filter(Boolean)
-  const after = tail.split(':').filter(Boolean)
-  const all = [...groups, ...Array<string>(Math.max(0, 8 - groups.length - after.length)).fill('0'), ...after]
-  return all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')
 }

@@ -59,6 +59,20 @@ export function sealedVault(vault: Vault, ring: Keyring | undefined): Secrets {
     }
   }
 
+  /** What is encrypted with a key that was thrown away (`holdfast keys renew`) could be read by nobody after this process. */
+  async function isKept(): Promise<boolean> {
+    return !ring || (await vault.get(secretsKeyKind, ring.current().id)) !== undefined
+  }
+
+  /** Writes by a key that is there before and afterwards, whoever throws it away meanwhile. @throws Error where it is gone */
+  async function write(kind: string, id: string, put: () => Promise<boolean>): Promise<boolean> {
+    if (!(await isKept())) throw thrownAway()
+    const isDone = await put()
+    if (!isDone || (await isKept())) return isDone
+    await vault.delete(kind, id)
+    throw thrownAway()
+  }
+
   return {
     ...vault,
     async get(kind, id) {
@@ -69,21 +83,25 @@ export function sealedVault(vault: Vault, ring: Keyring | undefined): Secrets {
       const entries = await vault.list(kind)
       return Promise.all(entries.map(async (entry) => ({ ...entry, text: await open(kind, entry.id, entry.text) })))
     },
-    add: (kind, id, entry) => vault.add(kind, id, { ...entry, text: seal(kind, id, entry.text) }),
+    add: (kind, id, entry) =>
+      write(kind, id, () => vault.add(kind, id, { ...entry, text: seal(kind, id, entry.text) })),
     async replace(kind, id, before, after) {
       const entry = await vault.get(kind, id)
       if (!entry || (await open(kind, id, entry.text)) !== before) return false
-      return vault.replace(kind, id, entry.text, seal(kind, id, after))
+      return write(kind, id, () => vault.replace(kind, id, entry.text, seal(kind, id, after)))
     },
     async seal(kind) {
       if (!ring) return
       for (const { id, text } of await vault.list(kind))
-        if (!text.startsWith(prefix)) await vault.replace(kind, id, text, seal(kind, id, text))
+        if (!text.startsWith(prefix)) await write(kind, id, () => vault.replace(kind, id, text, seal(kind, id, text)))
     },
   }
 }
 
 const vouched = (kind: string, id: string) => Buffer.from(`${kind}\0${id}`)
+
+const thrownAway = () =>
+  new Error('Cannot keep secrets in the database: their key was thrown away since this process started; restart it')
 
 function damaged(kind: string, id: string, cause?: unknown): Error {
   return new Error(`Cannot read ${kind} ${id} in the database: it is damaged; put it back from a backup`, { cause })

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { libtrustId, thumbprint } from '../auth/jwk.ts'
 import type { Secrets } from '../auth/vault.ts'
 import type { Log } from '../platform/log.ts'
@@ -13,6 +13,7 @@ const knownFor = 2 * hour
 /** How late a node may learn of a key that another has made; it signs a day later. */
 const lookEvery = hour
 const year = 365 * day
+const attempts = 5
 
 /** The kind of these keys in the vault. */
 export const signingKeyKind = 'token-key'
@@ -57,15 +58,20 @@ export function createKeys({ vault, clock, log }: Deps) {
   /** Reads the keys; makes what is missing. Of several nodes that do so at once one wins, and all read what it made. */
   async function load(): Promise<void> {
     await vault.seal(signingKeyKind)
-    const root = (await vault.get(signingKeyKind, 'authority')) ?? (await makeAuthority())
-    authority = open(root.text)
-    let kept = await vault.list(signingKeyKind)
-    if (!kept.some(({ id }) => id.startsWith('key-'))) {
-      await make(1, now())
-      kept = await vault.list(signingKeyKind)
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const root = (await vault.get(signingKeyKind, 'authority')) ?? (await makeAuthority())
+      authority = open(root.text)
+      const kept = (await vault.list(signingKeyKind)).filter(({ id }) => id.startsWith('key-'))
+      // Those of another authority are left of one that was thrown away by half: nobody else would take their tokens.
+      const vouched = kept.map(({ text }) => open(text)).filter((key) => isVouchedFor(key, authority))
+      if (vouched.length > 0) {
+        keys = vouched
+        lookedAt = now()
+        return
+      }
+      await make(kept.length === 0 ? 1 : numberOf(kept.at(-1)!.id) + 1, now())
     }
-    keys = kept.filter(({ id }) => id.startsWith('key-')).map(({ text }) => open(text))
-    lookedAt = now()
+    throw new Error('others throw the keys away that tokens are signed with')
   }
 
   async function makeAuthority() {
@@ -121,7 +127,7 @@ export function createKeys({ vault, clock, log }: Deps) {
       const entries = (await vault.list(signingKeyKind)).filter(({ id }) => id.startsWith('key-'))
       const last = open(entries.at(-1)!.text)
       if (now() + announcedFor >= last.from + signsFor)
-        await make(Number(entries.at(-1)!.id.slice(4)) + 1, now() + announcedFor)
+        await make(numberOf(entries.at(-1)!.id) + 1, now() + announcedFor)
       for (const [index, { id, endsAt }] of entries.entries()) {
         const next = entries[index + 1]
         if (next && !endsAt) await vault.extend(signingKeyKind, id, new Date(open(next.text).from + knownFor))
@@ -146,6 +152,11 @@ export function createKeys({ vault, clock, log }: Deps) {
   }
 }
 
+function isVouchedFor({ certificate }: SigningKey, authority: SigningKey): boolean {
+  return new X509Certificate(Buffer.from(certificate, 'base64')).verify(authority.publicKey)
+}
+
+const numberOf = (id: string) => Number(id.slice('key-'.length))
 const idOf = (number: number) => `key-${String(number).padStart(6, '0')}`
 
 function keep(privateKey: KeyObject, certificate: Buffer, from: number): string {

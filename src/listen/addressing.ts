@@ -145,8 +145,13 @@ function addressOf(node: string): string {
   return plainAddress(bracketed ?? (/^\d+\.\d+\.\d+\.\d+:\d+$/.test(node) ? node.slice(0, node.indexOf(':')) : node))
 }
 
+/** IPv4 as it is also where it comes in a form of IPv6 (RFC 4291 2.5.5.2): the same client must not be two, or all of them one. */
 function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+  if (!/^::ffff:/i.test(address)) return address
+  const rest = address.slice(7)
+  const [, high, low] = /^([\da-f]{1,4}):([\da-f]{1,4})$/i.exec(rest) ?? []
+  if (high === undefined || low === undefined) return isIP(rest) === 4 ? rest : address
+  return [high, low].flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]).join('.')
 }
 
 function protoOf(proto: string | undefined): string | undefined {

@@ -12,6 +12,8 @@ export interface Account {
   isDisabled: boolean
   /** Whether who may write in an organization makes repositories by pushing. */
   createsOnPush: boolean
+  /** Whether a user owns the namespace of their name; not where others had pushed there before somebody from elsewhere came. */
+  ownsNamespace: boolean
   description: string
   createdAt: number
 }
@@ -194,4 +196,27 @@ export interface AccountFacts {
     /** Removes what is older, and records what went, so that the rest can still be verified. */
     deleteBefore(moment: number): Promise<number>
   }
+}
+
+/** A new account, with what most have. */
+export function newAccount(name: string, kind: Account['kind'], createdAt: number): Account {
+  return {
+    name,
+    kind,
+    organization: '',
+    password: '',
+    isAdministrator: false,
+    isDisabled: false,
+    createsOnPush: true,
+    ownsNamespace: true,
+    description: '',
+    createdAt,
+  }
+}
+
+/** Whether nobody could administer without this user. */
+export async function isLastAdministrator(facts: AccountFacts, user: Account): Promise<boolean> {
+  if (!user.isAdministrator || user.isDisabled) return false
+  const all = await facts.list('account', { kind: 'user', isAdministrator: true, isDisabled: false }, { limit: 2 })
+  return all.length < 2
 }

@@ -36,6 +36,11 @@ describe('the management API', () => {
       ['PUT /users/x', { body: 'name=x', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } }, 415],
       ['PUT /users/x', { body: { description: 'x'.repeat(2 << 20) } }, 413],
       ['PUT /users/Upper', { body: {} }, 422],
+      ...['half of a pair \ud800', '\udc00', 'a\0b'].flatMap((text): [string, object, number][] => [
+        ['PUT /users/x', { body: { description: text } }, 422],
+        ['PUT /users/x', { body: { password: `a long password ${text}` } }, 422],
+        ['POST /session', { body: { name: text, password: 'x' } }, 422],
+      ]),
       ['PUT /users/acme', { body: {} }, 409],
       ['PUT /orgs/ann', { body: {} }, 409],
       ['PUT /users/ann', { body: {}, headers: { 'If-None-Match': '*' } }, 412],
@@ -120,6 +125,33 @@ describe('the management API', () => {
     assert.equal(new Set(made.map(({ body }) => body.secret)).size, 1)
     const { items } = await must('GET /tokens', { as: user('carl') })
     assert.equal(items.length, 1)
+  })
+
+  it('shows, to who signed in by an access token, those that may do no more', async () => {
+    const as = user('bob')
+    await must('POST /tokens', { as, body: { name: 'wide', scopes: ['repo:admin', 'org:admin'] } })
+    await must('POST /tokens', { as, body: { name: 'other', scopes: ['repo:read'], repositories: ['bob/other'] } })
+    const body = { name: 'narrow', scopes: ['repo:read'], repositories: ['bob/app'] }
+    const { secret } = await must('POST /tokens', { as, body })
+    const narrow = { as: `Bearer ${secret}` }
+    const { items } = await must('GET /tokens', { as })
+    const seen = await must('GET /tokens', narrow)
+    assert.deepEqual(
+      seen.items.map(({ name }: { name: string }) => name),
+      ['narrow'],
+    )
+    for (const { id, name } of items)
+      assert.equal((await api(`GET /tokens/${id}`, narrow)).status, name === 'narrow' ? 200 : 403, name)
+    const ids: string[] = []
+    for (let next: string | undefined = ''; next !== undefined;) {
+      const part = await must(`GET /tokens?limit=1${next && `&cursor=${next}`}`, { as })
+      ids.push(...part.items.map(({ id }: { id: string }) => id))
+      next = part.next
+    }
+    assert.deepEqual(
+      ids,
+      items.map(({ id }: { id: string }) => id),
+    )
   })
 
   it('takes names of repositories as they are, and with encoded slashes', async () => {

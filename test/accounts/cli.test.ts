@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { adminPassword, passwordOf } from '../support/accounts.ts'
+import { adminPassword, basic, passwordOf } from '../support/accounts.ts'
 import { commandLine } from '../support/command-line.ts'
 import { simpleLayout } from '../support/oci-layout.ts'
 import { need, run } from '../support/programs.ts'
-import { type RunningRegistry, startRegistry } from '../support/registry.ts'
+import { pushImage, type RunningRegistry, startRegistry } from '../support/registry.ts'
 
 describe('the command line', () => {
   let folder: string
@@ -52,7 +52,24 @@ describe('the command line', () => {
     assert.equal(await status(password), 401)
     await must(['admin', 'user', 'enable', 'bob', ...data])
     assert.equal(await status(password), 200)
+    const begun = await fetch(`${registry.url}/api/v1/session`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ name: 'bob', password }),
+    })
+    const cookie = begun.headers.getSetCookie()[0]!.split(';')[0]!
+    const stands = async () => (await fetch(`${registry.url}/api/v1/session`, { headers: { cookie } })).status
+    assert.equal(await stands(), 200)
+    for (const verb of ['disable', 'enable']) await must(['admin', 'user', verb, 'bob', ...data])
+    assert.equal(await stands(), 401, 'nor are sessions back with the account')
     assert.equal(await must(['admin', 'user', 'ls', '-o', 'name', ...data]), 'ann\nbob\nroot')
+    const last = await holdfast(['admin', 'user', 'disable', 'root', ...data])
+    assert.deepEqual([last.code, last.errors], [6, 'holdfast: root is the only administrator: make another one first'])
+  })
+
+  it('says which ports it asks nobody at', async () => {
+    const { code, errors } = await holdfast(['whoami', '--registry', '127.0.0.1:6000'])
+    assert.deepEqual([code, /any browser asks port 6000; let the registry listen/.test(errors)], [2, true], errors)
   })
 
   it('signs in, keeps a token instead of the password where docker keeps its own, and signs out', async () => {
@@ -65,6 +82,12 @@ describe('the command line', () => {
     assert.match(Buffer.from(auths[registry.host]!.auth, 'base64').toString(), /^root:holdfast_pat_/)
     assert.equal((await stat(path)).mode & 0o777, 0o600)
     assert.equal(await must(['whoami', '-o', 'name']), 'root')
+  })
+
+  it('tells of images that an account gets with its name', async () => {
+    await pushImage(registry.url, 'held/app', 'v1', [Buffer.from('a layer')], basic('root', adminPassword))
+    const { errors } = await holdfast(['admin', 'user', 'add', 'held', '--data', join(folder, 'data')])
+    assert.match(errors, /There are images in the namespace held already: held owns them now/)
   })
 
   it('tells why something was refused', async () => {

@@ -21,7 +21,7 @@ const entries = [
   `dn: ${suffix}\nobjectClass: organization\nobjectClass: dcObject\ndc: example\no: Example\n`,
   `dn: cn=reader,${suffix}\nobjectClass: person\ncn: reader\nsn: reader\nuserPassword: a reader's\n`,
   ...['people', 'groups'].map((ou) => `dn: ou=${ou},${suffix}\nobjectClass: organizationalUnit\nou: ${ou}\n`),
-  ...['ann', 'bob', 'root', 'acme', 'local', 'gone'].map((name) => person(name)),
+  ...['ann', 'bob', 'root', 'acme', 'local', 'gone', 'held'].map((name) => person(name)),
   person('twin'),
   `dn: uid=twin2,ou=people,${suffix}\nobjectClass: inetOrgPerson\ncn: twin\nsn: x\nuid: twin2\nuid: twin\nuserPassword: ${passwordOf('twin')}\n`,
   group('developers', 'ann', 'bob'),
@@ -117,9 +117,24 @@ describe('users of an LDAP server', { skip: withoutLdap, timeout: 60_000 }, asyn
     assert.equal(await status('gone'), 401)
   })
 
+  it('do not own by their name what others have pushed before they came', async () => {
+    await here.push('held/app', here.root)
+    assert.equal(await status('held'), 200)
+    assert.deepEqual((await me('held')).owns, [])
+    const pull = () => here.status('GET /held/app/manifests/v1', here.user('held'))
+    assert.equal(await pull(), 404)
+    assert.match(here.logged(), /ldap\.namespace-held user=held/)
+    await here.must('PUT /orgs/held/access/user:held', { body: { roles: ['read'] } })
+    assert.equal(await pull(), 200)
+    const { ownsNamespace } = await here.must('PUT /users/held', { body: { ownsNamespace: true } })
+    assert.deepEqual([ownsNamespace, (await me('held')).owns], [true, ['held']])
+    later(6)
+    assert.deepEqual((await me('held')).owns, ['held'], 'what an administrator said stays')
+  })
+
   it('wait with 503 while the server is silent, and lose nothing by it', async () => {
     later(6)
-    ldap.pause()
+    await ldap.pause()
     const begun = performance.now()
     const reply = await here.registry('GET /', here.user('ann'))
     assert.equal(reply.status, 503)

@@ -21,6 +21,7 @@ describe('users of a real provider', { skip: withoutProvider }, async () => {
     'sub-3': { preferred_username: 'ann', groups: [] },
     'sub-4': { preferred_username: 'local', groups: [] },
     'sub-5': { preferred_username: 'not a name', groups: [] },
+    'sub-7': { preferred_username: 'held', groups: [] },
     'sub-6': { preferred_username: 'root', groups: ['operators'] },
   }
   const groups = [
@@ -103,6 +104,14 @@ describe('users of a real provider', { skip: withoutProvider }, async () => {
       assert.equal(await nameOf(here, browser), undefined)
     }
     assert.equal(await here.status('GET /', here.user('local')), 200)
+  })
+
+  it('do not own by their name what others have pushed before they came', async () => {
+    await here.push('held/app', here.root)
+    const browser = createBrowser()
+    await dance(browser, 'sub-7')
+    const me = (await (await browser.visit(`${here.url}/api/v1/me`)).json()) as { name: string; owns: string[] }
+    assert.deepEqual([me.name, me.owns], ['held', []])
   })
 
   it('cannot sign in twice by one answer, nor by that of another browser', async () => {

@@ -97,6 +97,22 @@ describe('an access token', () => {
       assert.equal((await api(`DELETE /tokens/${id}`, { as: wide.as })).status, 204)
   })
 
+  it('has to do with sessions of browsers only where it is for all that its owner may do', async () => {
+    const path = '/users/bob/sessions'
+    assert.equal(
+      (await api('POST /session', { as: '', body: { name: 'bob', password: passwordOf('bob') } })).status,
+      204,
+    )
+    const { items } = await must(`GET ${path}`, { as: user('bob') })
+    const by = async (body: object) => {
+      const as = `Bearer ${(await tokenOf(user('bob'), body)).secret}`
+      return [(await api(`GET ${path}`, { as })).status, (await api(`DELETE ${path}/${items[0].id}`, { as })).status]
+    }
+    assert.deepEqual(await by({ scopes: ['repo:read'] }), [403, 403])
+    assert.deepEqual(await by({ scopes: ['repo:admin', 'org:admin'], repositories: ['bob/*'] }), [403, 403])
+    assert.deepEqual(await by({ scopes: ['repo:admin', 'org:admin'] }), [200, 204])
+  })
+
   it('ends when it expires, is revoked, or its owner is disabled', async () => {
     const short = await tokenOf(user('ann'), { expiresAt: new Date(time + minute).toISOString() })
     assert.equal(await status(api1, short.as), 200)
@@ -238,4 +254,22 @@ it('takes no name or header for another', async () => {
     )
   }
   assert.doesNotMatch(accounts.logged(), /^X-Evil/m)
+})
+
+it('knows clients of IPv4 and IPv6 by their addresses, where both are listened on', async () => {
+  const both = await useAccounts(({ http }) => (http.address = { host: '::', port: 0 }))
+  await both.addUser('ann')
+  const at = async (host: string, password: string) => {
+    const headers = { authorization: basic('ann', password) }
+    return (await fetch(`http://${host}:${both.port}/v2/`, { headers })).status
+  }
+  const [six, four, mapped] = ['[::1]', '127.0.0.1', '[::ffff:127.0.0.1]']
+  for (const host of [six, four, mapped]) assert.equal(await at(host, passwordOf('ann')), 200, host)
+  for (let i = 1; i <= 5; i++) assert.equal(await at(four, `wrong ${i}`), 401)
+  assert.equal(await at(mapped, 'wrong 6'), 401)
+  assert.deepEqual([await at(four, 'wrong 7'), await at(mapped, 'wrong 8')], [429, 429], 'one client')
+  assert.equal(await at(six, 'wrong 9'), 401, 'another one')
+  const { items } = await both.must('GET /audit?action=sign-in.failed')
+  const addresses = new Set(items.map(({ address }: { address: string }) => address))
+  assert.deepEqual([...addresses].toSorted(), ['127.0.0.1', '::1'])
 })

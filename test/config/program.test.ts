@@ -68,8 +68,18 @@ describe('holdfast config', () => {
   })
 
   it('ends with 2 where it was not asked for what it knows: 1 has a meaning to some commands', () => {
-    for (const args of [['chekc'], ['backup'], ['backup', 'verify', '--foo'], ['fsck', '--foo'], ['reindex', '--foo']])
-      assert.equal(holdfast(args).status, 2, args.join(' '))
+    for (const line of [
+      ...['chekc', 'backup', 'backup verify --foo', 'fsck --foo', 'reindex --foo', 'reindex a b', 'serve a b'],
+      ...[
+        'config show a b',
+        'garbage-collect a b',
+        'healthcheck a b',
+        'keys rewarp',
+        'keys export pem',
+        'keys renew a b',
+      ],
+    ])
+      assert.equal(holdfast(line.split(' ')).status, 2, line)
   })
 })
 

@@ -91,6 +91,8 @@ describe('the address of a client', () => {
     ['X-Forwarded-For', { 'X-Forwarded-For': '6.6.6.6, 192.0.2.61, 127.0.0.2' }, '192.0.2.61'],
     ['X-Real-IP', { 'X-Real-IP': '192.0.2.62' }, '192.0.2.62'],
     ['Forwarded before X-Forwarded-For', { Forwarded: 'for=192.0.2.1', 'X-Forwarded-For': '192.0.2.2' }, '192.0.2.1'],
+    ['IPv4 within IPv6', { 'X-Forwarded-For': '::FFFF:192.0.2.62' }, '192.0.2.62'],
+    ['IPv4 within IPv6 in its other form', { Forwarded: 'for="[::ffff:c000:23f]"' }, '192.0.2.63'],
     ['nothing from words that are no address', { 'X-Forwarded-For': 'unknown, <script>' }, '127.0.0.1'],
   ] as const) {
     it(`is read from a trusted proxy's ${what}`, async () => {

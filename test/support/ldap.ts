@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,7 +66,13 @@ export async function startLdap(entries: string) {
         },
       ),
     /** Lets it answer nothing, and go on. */
-    pause: () => server.kill('SIGSTOP'),
+    /** Resolves when none of its threads answers any more. */
+    async pause() {
+      server.kill('SIGSTOP')
+      const tasks = `/proc/${server.pid}/task`
+      const isStopped = async (id: string) => /^State:\s+T/m.test(await readFile(`${tasks}/${id}/status`, 'utf8'))
+      while ((await Promise.all((await readdir(tasks)).map(isStopped))).includes(false));
+    },
     resume: () => server.kill('SIGCONT'),
     async stop() {
       server.kill('SIGCONT')

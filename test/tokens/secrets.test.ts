@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,6 +90,45 @@ describe('signing keys in the database', () => {
     await assert.rejects(open([two]), /it is missing/)
     assert.match(await must(['keys', 'renew', '--data', join(own, 'data')]), /^The next start makes new keys/)
     const after = await open([two])
+    assert.equal((await after.get('/v2/', bearer(token))).status, 401)
+    assert.equal((await after.get('/v2/', bearer(await after.token(scope)))).status, 200)
+  })
+
+  it('are thrown away while a registry runs that looks for them before it is restarted', async () => {
+    const own = await mkdtemp(join(folder, 'registry-'))
+    const data = join(own, 'data')
+    const open = () => useTokenApp((configuration) => Object.assign(configuration, { secretKeys: [one] }), own)
+    const running = await open()
+    const token = await running.token(scope)
+    await must(['keys', 'renew', '--data', data])
+    running.passSeconds(7200)
+    const [header = '', ...rest] = (await running.token(scope)).split('.')
+    const stranger = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), kid: 'nobody knows it' }
+    const unknown = [Buffer.from(JSON.stringify(stranger)).toString('base64url'), ...rest].join('.')
+    assert.equal((await running.get('/v2/', bearer(unknown))).status, 401)
+    await running.runJobs()
+    assert.match(running.logged(), /their key was thrown away since this process started; restart it/)
+    assert.equal((await running.get('/v2/', bearer(await running.token(scope)))).status, 200)
+    await running.close(0)
+    assert.deepEqual(vaultOf(data), [])
+    const after = await open()
+    assert.equal((await after.get('/v2/', bearer(token))).status, 401)
+    assert.equal((await after.get('/v2/', bearer(await after.token(scope)))).status, 200)
+  })
+
+  it('are made anew where those of before were thrown away by half', async () => {
+    const own = await mkdtemp(join(folder, 'registry-'))
+    const before = await useTokenApp(() => {}, own)
+    const token = await before.token(scope)
+    await before.close(0)
+    const database = new DatabaseSync(join(own, 'data/holdfast/holdfast.db'))
+    database.exec(`delete from vault where kind = 'token-key' and id = 'authority'`)
+    database.close()
+    const after = await useTokenApp(() => {}, own)
+    const authority = new X509Certificate((await after.get('/token/certificates')).body)
+    const { keys } = jsonOf<{ keys: { x5c: string[] }[] }>(await after.get('/token/jwks'))
+    for (const { x5c } of keys)
+      assert.ok(new X509Certificate(Buffer.from(x5c[0]!, 'base64')).verify(authority.publicKey))
     assert.equal((await after.get('/v2/', bearer(token))).status, 401)
     assert.equal((await after.get('/v2/', bearer(await after.token(scope)))).status, 200)
   })

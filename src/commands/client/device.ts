@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
-import { failure } from './failure.ts'
+import { failure, unreachable } from './failure.ts'
 import { tell } from './output.ts'
 
 interface Begun {
@@ -57,8 +57,7 @@ async function post(address: string, form: Record<string, string>): Promise<Resp
     const body = new URLSearchParams(form)
     return await fetch(address, { method: 'POST', body, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
   } catch (error) {
-    const { cause, message } = error as { cause?: Error; message: string }
-    throw failure('later', `Cannot reach ${address}: ${cause?.message || message}`, error)
+    throw unreachable(address, error)
   }
 }
 

@@ -23,3 +23,16 @@ export function kindOfStatus(status: number): keyof typeof exitCodes {
   if (status === 429) return 'limited'
   return status >= 500 ? 'later' : 'failed'
 }
+
+/** Why a registry gave no answer. Some ports `fetch` never asks, as browsers do not (https://fetch.spec.whatwg.org/#port-blocking). */
+export function unreachable(address: string, error: unknown): Error {
+  const { cause, message } = error as { cause?: Error; message: string }
+  if (cause?.message !== 'bad port')
+    return failure('later', `Cannot reach ${address}: ${cause?.message || message}`, error)
+  const { port } = new URL(address)
+  return failure(
+    'usage',
+    `Cannot ask ${address}: neither this program nor any browser asks port ${port}; let the registry listen on another one`,
+    error,
+  )
+}

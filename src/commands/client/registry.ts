@@ -1,4 +1,4 @@
-import { failure, kindOfStatus } from './failure.ts'
+import { failure, kindOfStatus, unreachable } from './failure.ts'
 import { type Credentials, loadCredentials, loadUrl } from './credentials.ts'
 
 /** A registry and how one signs in to it. */
@@ -60,8 +60,7 @@ export async function send(registry: Registry, method: string, path: string, req
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
   } catch (error) {
-    const { cause, message } = error as { cause?: Error; message: string }
-    throw failure('later', `Cannot reach ${registry.url}: ${cause?.message || message}`, error)
+    throw unreachable(registry.url, error)
   }
   if (reply.ok) return reply
   const problem = (await reply.json().catch(() => ({}))) as { detail?: string; requestId?: string }

@@ -88,14 +88,15 @@ export function createDirectory({ facts, clock, lookMs, hasOutside }: Deps) {
       ...memberships.filter(({ team }) => team !== '').map((member) => `team:${member.organization}/${member.team}`),
     ])
     const grants = (await Promise.all([...names].map((principal) => facts.list('role_grant', { principal })))).flat()
-    const owned = organizations.filter(({ role }) => role === 'owner').map((member) => member.organization)
+    const ofOrganizations = organizations.filter(({ role }) => role === 'owner').map((member) => member.organization)
+    const owned = account.ownsNamespace ? [name, ...ofOrganizations] : ofOrganizations
     return {
       kind: kind === 'robot' ? 'robot' : 'user',
       name,
       isOutside: false,
       isAdministrator: account.isAdministrator,
       isDisabled: account.isDisabled,
-      owned: new Set(kind === 'robot' ? [] : [name, ...owned]),
+      owned: new Set(kind === 'robot' ? [] : owned),
       organizations: new Set([
         ...organizations.map((member) => member.organization),
         ...(organization ? [organization] : []),

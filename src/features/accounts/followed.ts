@@ -1,6 +1,11 @@
-import type { Account, AccountChange, AccountFacts, AuditEntry } from '../../metadata/account-facts.ts'
+import {
+  type Account,
+  type AccountChange,
+  type AccountFacts,
+  type AuditEntry,
+  newAccount,
+} from '../../metadata/account-facts.ts'
 import type { Log } from '../../platform/log.ts'
-import { newAccount } from './start.ts'
 
 /** What a group of others stands for here. */
 export interface Mapping {
@@ -30,6 +35,8 @@ interface Deps {
 }
 
 const attempts = 10
+const heldHint =
+  'there were images in the namespace of that name, so it is not theirs: grant them what they may, or set ownsNamespace of the user'
 
 /** Keeps the accounts of users whom others know: made at the first sign-in, with the teams of their groups as they are at each. */
 export function createFollowed({ facts, mappings, by, log, clock }: Deps) {
@@ -74,6 +81,13 @@ export function createFollowed({ facts, mappings, by, log, clock }: Deps) {
     return changes
   }
 
+  /** Whoever chooses names elsewhere shall not get by one what others have pushed here. */
+  async function newcomer(name: string): Promise<Account> {
+    const ownsNamespace = !(await facts.holds({ namespace: name }))
+    if (!ownsNamespace) log.warn(`${by}.namespace-held`, { user: name, hint: heldHint })
+    return { ...newAccount(name, 'user', clock.now().getTime()), ownsNamespace }
+  }
+
   return {
     /** Makes the account as others have it; false where the name is somebody else's, or the account is disabled. */
     async refresh(name: string, { mark, applying, detail }: Known, address: string): Promise<boolean> {
@@ -81,7 +95,7 @@ export function createFollowed({ facts, mappings, by, log, clock }: Deps) {
         const version = await facts.version()
         const present = await facts.find('account', { name })
         if (present && (present.kind !== 'user' || present.password !== mark || present.isDisabled)) return false
-        const account = present ?? { ...newAccount(name, 'user', clock.now().getTime()), password: mark }
+        const account = present ?? { ...(await newcomer(name)), password: mark }
         const changes = await changesFor(account, present === undefined, applying)
         if (changes.length === 0) return true
         const action = present ? 'user.changed' : 'user.created'

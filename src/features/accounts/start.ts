@@ -4,7 +4,7 @@ import type { Configuration } from '../../config/configuration.ts'
 import { accountNameForm, isAccountName } from '../../identity/names.ts'
 import { createPasswords, objectionToPassword } from '../../identity/passwords.ts'
 import { hashSecret, makeSecret } from '../../identity/secrets.ts'
-import type { Account, AccountFacts } from '../../metadata/account-facts.ts'
+import { type AccountFacts, newAccount } from '../../metadata/account-facts.ts'
 import type { Log } from '../../platform/log.ts'
 
 interface Start {
@@ -18,21 +18,6 @@ const setupMs = 24 * 60 * 60_000
 
 /** What stands where others have the hash of a password: it fits none, and says that an LDAP server knows it. */
 export const ldapMark = 'ldap'
-
-/** A new account, with what most have. */
-export function newAccount(name: string, kind: Account['kind'], createdAt: number): Account {
-  return {
-    name,
-    kind,
-    organization: '',
-    password: '',
-    isAdministrator: false,
-    isDisabled: false,
-    createsOnPush: true,
-    description: '',
-    createdAt,
-  }
-}
 
 /** Makes the administrator of the configuration, if there is none. @throws Error naming the key where that cannot be */
 export async function makeAdministrator({

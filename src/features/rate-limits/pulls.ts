@@ -1,10 +1,10 @@
-import { isIPv6 } from 'node:net'
 import type { Principal } from '../../auth/types.ts'
 import type { RateLimitsConfiguration } from '../../config/configuration.ts'
 import type { HttpReply, HttpRequest, Route } from '../../http/types.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { Counters } from '../../platform/counters.ts'
 import type { Usage, Window } from '../../platform/windows.ts'
+import { networkOf } from '../network.ts'
 import type { OrganizationsOf } from './organizations.ts'
 
 /** How long what a pull leads to is free. */
@@ -115,13 +115,7 @@ function namedIn({ headers, body }: HttpReply): string[] {
   return [digest, ...(text.match(/sha(?:256:[\da-f]{64}|512:[\da-f]{128})/g) ?? [])]
 }
 
-/** Who is counted: a user, an IPv4 address, or the network of 64 bits that one customer has of IPv6. */
+/** Who is counted: a user, or from where somebody comes. */
 export function sourceOf(principal: Principal): string {
-  if (principal.kind !== 'anonymous') return principal.name
-  const { address } = principal
-  if (!isIPv6(address)) return address
-  const [head = '', tail = ''] = address.split('%')[0]!.split('::')
-  const [first, last] = [head, tail].map((part) => part.split(':').filter(Boolean)) as [string[], string[]]
-  const groups = [...first, ...Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0'), ...last]
-  return groups.slice(0, 4).join(':')
+  return principal.kind === 'anonymous' ? networkOf(principal.address) : principal.name
 }

@@ -14,6 +14,7 @@ export function testAccounts({ store, reopen, passSeconds, push, now }: Tools): 
     isAdministrator: false,
     isDisabled: false,
     createsOnPush: false,
+    ownsNamespace: true,
     description: 'ünï',
     createdAt: now().getTime(),
     ...more,

@@ -27,6 +27,7 @@ export const accountTables: Table[] = [
       is_administrator: integer,
       is_disabled: integer,
       creates_on_push: integer,
+      owns_namespace: integer,
       description: text,
       created_at: integer,
     },

@@ -23,6 +23,7 @@ export const accountTables: { [T in AccountTable]: Table & { columns: Record<key
       isAdministrator: flag,
       isDisabled: flag,
       createsOnPush: flag,
+      ownsNamespace: flag,
       description: text,
       createdAt: number,
     },

@@ -3,8 +3,13 @@ import { Problem } from '../../../api/problem.ts'
 import { choice, flag, object } from '../../../api/schema.ts'
 import type { Access, Principal } from '../../../auth/types.ts'
 import { accountNameForm, isAccountName, isPartName } from '../../../identity/names.ts'
-import type { Account, AccountChange, Member, Team } from '../../../metadata/account-facts.ts'
-import { newAccount } from '../start.ts'
+import {
+  type Account,
+  type AccountChange,
+  type Member,
+  newAccount,
+  type Team,
+} from '../../../metadata/account-facts.ts'
 import { asOwner } from '../../owned.ts'
 import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
 import { expectEmpty, removalOf, withoutAbsent } from './users.ts'

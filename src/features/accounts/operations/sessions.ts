@@ -2,6 +2,8 @@ import { anyone, type Call, type Operation, operation } from '../../../api/opera
 import { Problem } from '../../../api/problem.ts'
 import { object, text } from '../../../api/schema.ts'
 import type { HttpRequest } from '../../../http/types.ts'
+import { includesScope } from '../../../identity/roles.ts'
+import type { AccessToken } from '../../../metadata/account-facts.ts'
 import type { ListedSession, Session } from '../sessions/sessions.ts'
 import { type Deps, found, timeOf } from './deps.ts'
 import { selfOrAdministrator } from './users.ts'
@@ -19,19 +21,27 @@ const showSession = ({ id, by, createdAt, endsAt, address, agent }: ListedSessio
 /** As much of an id as tells the sessions of one user apart. */
 const shown = (id: string) => id.slice(0, 16)
 
+/** Whoever has one for a job of CI has nothing to do with the browsers of its owner. */
+const isForAll = (token: AccessToken | undefined) =>
+  token?.repositories.length === 0 && ['repo:admin', 'org:admin'].every((scope) => includesScope(token.scopes, scope))
+
 /** A browser's sign-in, what it is, and its end; and those of all browsers. */
-export function browserOperations({ facts, sessions, signIn }: Deps): Operation[] {
+export function browserOperations({ facts, directory, sessions, signIn }: Deps): Operation[] {
   async function expectSession(request: HttpRequest<unknown>): Promise<Session> {
     const session = await sessions.current(request)
     if (session) return session
     throw new Problem('unauthorized', 'there is no session: sign in')
   }
 
-  /** The user of the path, and the caller's own session. */
+  /** The user of the path, and the caller's own session. @throws Problem forbidden to an access token for less than all that its owner may do */
   async function about({
     params: { name },
+    principal,
     request,
-  }: Pick<Call<{ name: string }, unknown, unknown>, 'params' | 'request'>) {
+  }: Pick<Call<{ name: string }, unknown, unknown>, 'params' | 'principal' | 'request'>) {
+    const id = principal.kind === 'anonymous' ? undefined : principal.token
+    if (id !== undefined && !isForAll(await directory.restrictionOf(id)))
+      throw new Problem('forbidden', 'this needs an access token with repo:admin and org:admin, for all repositories')
     found(await facts.find('account', { name, kind: 'user' }), `user ${name}`)
     return { name, current: await sessions.current(request) }
   }

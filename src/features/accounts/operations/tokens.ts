@@ -175,14 +175,17 @@ export function tokenOperations(deps: Deps): Operation[] {
     operation({
       method: 'GET',
       path: '/tokens',
-      summary: "List one's own access tokens",
+      summary: "List one's own access tokens; by an access token, those that may do no more",
       access: signedIn,
       query: pageQuery,
       async handle(call) {
         const { name } = await accountOf(call)
+        const bounds = await boundsOf(call.principal)
+        const all = await facts.list('access_token', { account: name })
+        const shown = all.filter((token) => covers(bounds, token))
         return page(
           call.query,
-          (part) => facts.list('access_token', { account: name }, part),
+          async ({ limit, last: [after = ''] = [] }) => shown.filter(({ id }) => id > after).slice(0, limit),
           ({ id }) => [id],
           showToken,
         )
@@ -210,7 +213,11 @@ export function tokenOperations(deps: Deps): Operation[] {
       path: '/tokens/:id',
       summary: "Show one of one's own access tokens",
       access: signedIn,
-      handle: async (call) => ({ body: showToken(await ownToken(call)) }),
+      async handle(call) {
+        const token = await ownToken(call)
+        expectCovered(await boundsOf(call.principal), token)
+        return { body: showToken(token) }
+      },
     }),
 
     operation({
@@ -282,14 +289,18 @@ function expectWithin(bounds: Bounds, token: AccessToken): void {
 }
 
 /** Who signed in by a token has nothing to do with those that may do more. @throws Problem forbidden */
-function expectCovered({ own }: Bounds, { scopes, repositories }: AccessToken): void {
-  if (own === undefined) return
-  const isCovered =
+function expectCovered(bounds: Bounds, token: AccessToken): void {
+  if (!covers(bounds, token))
+    throw new Problem('forbidden', `by an access token you have nothing to do with one that may do more: ${personally}`)
+}
+
+function covers({ own }: Bounds, { scopes, repositories }: AccessToken): boolean {
+  if (own === undefined) return true
+  return (
     scopes.every((scope) => includesScope(own.scopes, scope)) &&
     (own.repositories.length === 0 ||
       (repositories.length > 0 && repositories.every((pattern) => own.repositories.includes(pattern))))
-  if (!isCovered)
-    throw new Problem('forbidden', `by an access token none can be made or revoked that may do more: ${personally}`)
+  )
 }
 
 const personally = 'sign in with a password'

@@ -13,18 +13,21 @@ import { flag, object, text } from '../../../api/schema.ts'
 import type { Access, Principal } from '../../../auth/types.ts'
 import { accountNameForm, isAccountName } from '../../../identity/names.ts'
 import { objectionToPassword } from '../../../identity/passwords.ts'
-import type { Account, AccountChange } from '../../../metadata/account-facts.ts'
-import { newAccount } from '../start.ts'
+import { type Account, type AccountChange, isLastAdministrator, newAccount } from '../../../metadata/account-facts.ts'
 import { type Deps, description, edit, found, invalid, timeOf } from './deps.ts'
 
-export const showUser = ({ name, isAdministrator, isDisabled, description, password, createdAt }: Account) => ({
-  name,
-  isAdministrator,
-  isDisabled,
-  description,
-  hasPassword: password !== '',
-  createdAt: timeOf(createdAt),
-})
+export const showUser = (user: Account) => {
+  const { name, isAdministrator, isDisabled, ownsNamespace, description, password, createdAt } = user
+  return {
+    name,
+    isAdministrator,
+    isDisabled,
+    ownsNamespace,
+    description,
+    hasPassword: password !== '',
+    createdAt: timeOf(createdAt),
+  }
+}
 
 const password = text({ min: 1, max: 1000 })
 
@@ -70,7 +73,7 @@ export function userOperations(deps: Deps): Operation[] {
       path: '/users/:name',
       summary: 'Create or change a user',
       access: administrator,
-      body: object({}, { isAdministrator: flag, isDisabled: flag, description, password }),
+      body: object({}, { isAdministrator: flag, isDisabled: flag, ownsNamespace: flag, description, password }),
       replies: { 200: 'Changed.', 201: 'Created.' },
       async handle(call) {
         const { params, body, request } = call
@@ -167,9 +170,8 @@ export function userOperations(deps: Deps): Operation[] {
 
   /** @throws Problem conflict where nobody could administer any more */
   async function expectAdministrator(present: Account, next: Account | undefined): Promise<void> {
-    if (!present.isAdministrator || present.isDisabled || (next?.isAdministrator && !next.isDisabled)) return
-    const all = await facts.list('account', { kind: 'user', isAdministrator: true, isDisabled: false }, { limit: 2 })
-    if (all.length < 2)
+    const staysOne = next?.isAdministrator && !next.isDisabled
+    if (!staysOne && (await isLastAdministrator(facts, present)))
       throw new Problem('conflict', `${present.name} is the only administrator: make another one first`)
   }
 }

@@ -2,7 +2,7 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { readBearer } from '../../../auth/basic.ts'
 import type { Authenticator, Principal } from '../../../auth/types.ts'
-import type { Vault } from '../../../auth/vault.ts'
+import { dropSession, sessionKind, sessionsOf, type Vault } from '../../../auth/vault.ts'
 import { OciError } from '../../../oci/errors.ts'
 import type { Audit } from '../audit.ts'
 import { cookieName, readCookie, writeCookie } from './cookies.ts'
@@ -13,9 +13,6 @@ const [minute, hour] = [60_000, 3_600_000]
 const [idleMs, lifeMs] = [12 * hour, 7 * 24 * hour]
 /** Its use is written so often at most. */
 const renewMs = 5 * minute
-const kind = 'session'
-/** What a user may know of a session, by the same id. */
-const ownKind = (name: string) => `sessions-of-${name}`
 const [maxSessions, maxAgent] = [100, 200]
 const cookie = 'holdfast'
 
@@ -91,32 +88,27 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
   async function find({ message, principal: { address } }: Browser): Promise<Session | undefined> {
     const secret = secretOf(message)
     const id = secret === undefined ? '' : idOf(secret)
-    const entry = secret === undefined ? undefined : await vault.get(kind, id)
+    const entry = secret === undefined ? undefined : await vault.get(sessionKind, id)
     if (secret === undefined || !entry) return undefined
     const { name, by, createdAt, standing: before } = JSON.parse(entry.text) as Kept
     if (now() >= createdAt + lifeMs || (await standingOf(name)) !== before) {
-      await drop(name, id)
+      await dropSession(vault, name, id)
       audit.note({ action: 'session.ended', actor: name, address, target: by, detail: { by: 'account' } })
       return undefined
     }
     let endsAt = entry.endsAt?.getTime() ?? 0
     if (endsAt < Math.min(now() + idleMs - renewMs, createdAt + lifeMs)) {
       endsAt = Math.min(now() + idleMs, createdAt + lifeMs)
-      await vault.extend(kind, id, new Date(endsAt))
-      await vault.extend(ownKind(name), id, new Date(endsAt))
+      await vault.extend(sessionKind, id, new Date(endsAt))
+      await vault.extend(sessionsOf(name), id, new Date(endsAt))
     }
     const csrfToken = hash('sha256', `csrf ${secret}`, 'base64url')
     return { id, user: { kind: 'user', name, address }, by, createdAt, endsAt, csrfToken }
   }
 
-  async function drop(name: string, id: string): Promise<void> {
-    await vault.delete(kind, id)
-    await vault.delete(ownKind(name), id)
-  }
-
   /** What there is of a user's sessions, the newest first; also those that are good no more. */
   async function kept(name: string): Promise<ListedSession[]> {
-    const all = await vault.list(ownKind(name))
+    const all = await vault.list(sessionsOf(name))
     return all
       .map(({ id, text, endsAt }) => ({ id, ...(JSON.parse(text) as Told), endsAt: endsAt?.getTime() ?? 0 }))
       .toSorted((a, b) => b.createdAt - a.createdAt)
@@ -151,23 +143,23 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
       const before = await standingOf(name)
       if (before === undefined) throw new OciError('UNAUTHORIZED', { message: 'this account cannot sign in' })
       const old = await find(browser)
-      if (old) await drop(old.user.name, old.id)
-      for (const { id } of (await kept(name)).slice(maxSessions - 1)) await drop(name, id)
+      if (old) await dropSession(vault, old.user.name, old.id)
+      for (const { id } of (await kept(name)).slice(maxSessions - 1)) await dropSession(vault, name, id)
       const secret = randomBytes(32).toString('base64url')
       const own: Kept = { name, by, createdAt: now(), standing: before }
       const endsAt = new Date(now() + idleMs)
       const { address } = principal
       const agent = (message.headers['user-agent'] ?? '').slice(0, maxAgent)
       const told: Told = { by, createdAt: now(), address, agent, standing: before }
-      await vault.add(ownKind(name), idOf(secret), { text: JSON.stringify(told), endsAt })
-      await vault.add(kind, idOf(secret), { text: JSON.stringify(own), endsAt })
+      await vault.add(sessionsOf(name), idOf(secret), { text: JSON.stringify(told), endsAt })
+      await vault.add(sessionKind, idOf(secret), { text: JSON.stringify(own), endsAt })
       audit.note({ action: 'session.began', actor: name, address, target: by })
       return writeCookie(cookie, secret, isSecure, lifeMs / 1000)
     },
 
     /** Ends a session; gives the `Set-Cookie` that removes it. */
     async end({ id, user, by }: Session, message: IncomingMessage): Promise<string> {
-      await drop(user.name, id)
+      await dropSession(vault, user.name, id)
       audit.note({ action: 'session.ended', actor: user.name, address: user.address, target: by })
       return writeCookie(cookie, '', baseOf(message).startsWith('https:'), 0)
     },
@@ -177,7 +169,7 @@ export function createSessions({ vault, clock, audit, baseOf, standing }: Deps) 
       const ending = (await kept(name)).filter(fits)
       const actor = doer.kind === 'anonymous' ? '' : doer.name
       for (const { id, by } of ending) {
-        await drop(name, id)
+        await dropSession(vault, name, id)
         audit.note({ action: 'session.ended', actor, address: doer.address, target: by, detail: { of: name } })
       }
       return ending.length

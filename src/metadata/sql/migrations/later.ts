@@ -164,4 +164,6 @@ export const laterMigrations: Migration[] = [
   ({ statistics }) => `
   ${statistics}
   `,
+  // whether a user owns the namespace of their name
+  ({ integer }) => `alter table account add column owns_namespace ${integer} not null default 1`,
 ]
