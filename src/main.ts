@@ -93,8 +93,9 @@ async function printVersion(): Promise<void> {
 // Whoever read our output may go; the registry stays.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`)
+main(process.argv.slice(2)).catch(async (error: unknown) => {
+  const { messageOf } = await import('./commands/message.ts')
+  process.stderr.write(`holdfast: ${messageOf(error)}\n`)
   process.exit(exitCodeOf(error))
 })
 

@@ -56,7 +56,13 @@ const allowed: Record<string, string[]> = {
     'src/platform/',
     'src/config/',
   ],
-  'src/volume/': ['src/oci/', 'src/registry/', 'src/metadata/volume-facts.ts', 'src/platform/'],
+  'src/volume/': [
+    'src/oci/',
+    'src/registry/',
+    'src/metadata/volume-facts.ts',
+    'src/metadata/row-facts.ts',
+    'src/platform/',
+  ],
   'src/collection/': [
     'src/oci/',
     'src/registry/',
@@ -127,6 +133,7 @@ const allowed: Record<string, string[]> = {
     'src/metadata/account-facts.ts',
     'src/metadata/accounts-alone.ts',
     'src/metadata/copy/',
+    'src/metadata/sqlite/damaged.ts',
     'src/platform/',
     'src/volume/',
   ],

@@ -1,4 +1,5 @@
 import type { Configuration } from '../config/configuration.ts'
+import { findKept } from './kept.ts'
 import { type Limits, limitsAt, pressedLimitsAt } from './limits.ts'
 import { makePlan } from './plan.ts'
 import { createSteps, type Done, type RunDeps } from './steps.ts'
@@ -31,6 +32,9 @@ export function createCollector(deps: Deps) {
   const plan = (untagged = configuration.collection.untagged) =>
     makePlan(facts, limits(), { untagged, fusePercent: configuration.collection.fusePercent })
 
+  /** What is kept for a while that nothing needs. */
+  const kept = (untagged = configuration.collection.untagged) => findKept(facts, limits(), { now: now(), untagged })
+
   /** Does what there is to do. @throws what `breathe` throws, and errors of storage and database; the next run goes on */
   async function run({
     force = false,
@@ -46,7 +50,7 @@ export function createCollector(deps: Deps) {
       log.error('gc.stopped', { message: objection })
       return { ...done, objection }
     }
-    if (sweep) for (const prefix of prefixes) await sweepFiles(prefix, limits().files, deps)
+    if (sweep) for (const prefix of prefixes) done.strays += await sweepFiles(prefix, limits().files, deps)
     if (untagged) await trashAll(steps.trashLoose, done)
     await steps.emptyTrash(limits())
     const present = limits()
@@ -90,6 +94,7 @@ export function createCollector(deps: Deps) {
 
   return {
     plan,
+    kept,
     prepare: () => prepare(),
     run,
     sweepPrefix: (prefix: string) => sweepFiles(prefix, limits().files, deps),
@@ -103,6 +108,7 @@ const nothing = (): Done => ({
   unlinked: 0,
   blobs: 0,
   bytes: 0,
+  strays: 0,
   files: 0,
   waiting: [],
 })

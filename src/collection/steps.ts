@@ -29,6 +29,8 @@ export interface Done {
   /** Blobs that no repository holds any more, and their bytes. */
   blobs: number
   bytes: number
+  /** Files nobody knows, where it was looked for them. */
+  strays: number
   /** Files that were deleted. */
   files: number
   /** Repositories that could not be judged now. */

@@ -12,7 +12,8 @@ const usage = `Usage: holdfast db COMMAND
   migrate TO [CONFIG]      copy the database of a stopped registry to a place that has none:
                            postgres://USER@HOST:PORT/DATABASE, "sqlite" (beside the images), or another data folder
   backup FILE [CONFIG]     write a consistent copy to a new file, also while registries run; FILE may be a folder
-  restore FILE [CONFIG]    put such a copy where the configuration says, if there is no database yet
+  restore FILE [CONFIG]    put such a copy where the configuration says, if there is no database yet; one that is
+                           damaged gets another name
 
   CONFIG        a registry:2 configuration file (config.yml)
   --data DIR    where images are kept (default ./data)
@@ -52,15 +53,15 @@ const commands: Record<string, (target: string, configuration: Configuration) =>
   },
 
   async restore(target, configuration) {
-    await copy({ file: target }, databasePlace(configuration), false)
+    await copy({ file: target }, databasePlace(configuration), false, true)
     say(
       'At its start Holdfast compares it with the volume and takes in what was pushed since; holdfast fsck shows what differs.',
     )
   },
 }
 
-async function copy(from: Place, to: Place, online: boolean): Promise<void> {
-  const copied = await copyDatabase(from, to, { online })
+async function copy(from: Place, to: Place, online: boolean, mayReplace = false): Promise<void> {
+  const copied = await copyDatabase(from, to, { online, mayReplace })
   for (const { table, rows } of copied) say(`${table.padEnd(12)} ${rows}`)
   say(
     `Copied from ${nameOfPlace(from)} to ${nameOfPlace(to)}, and every table compared by the number and digest of its rows.`,

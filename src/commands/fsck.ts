@@ -3,12 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { bootedAt, followersDuty } from '../app.ts'
 import { createLog } from '../platform/log.ts'
 import { openStores } from '../stores.ts'
-import { type Finding, fsck } from '../volume/fsck.ts'
+import { type Finding, fsck, type Remarked } from '../volume/fsck.ts'
 import { configurationOfVolume } from './configuration.ts'
 
 const usage = `Usage: holdfast fsck [CONFIG] [--data DIR] [--repair] [--json]
 
 Checks a volume that no registry is running on: one line for each thing that is wrong, with what would be done about it.
+Files that nobody knows, or that were moved aside, are told as well; they are nothing wrong.
 Ends with 0 when nothing is wrong, 1 when something is and stays so, 2 when it could not check.
 
   CONFIG        a registry:2 configuration file (config.yml)
@@ -55,9 +56,9 @@ async function check(
     if (finding.mended) mended++
     process.stdout.write(json ? `${JSON.stringify(finding)}\n` : lineOf(finding))
   }
-  const onAside = ({ path, size }: { path: string; size: number }) =>
-    void (
-      json || process.stdout.write(`${path}: ${size} bytes that were moved aside as damaged; remove it when you like\n`)
+  const onRemark = (file: Remarked) =>
+    void process.stdout.write(
+      json ? `${JSON.stringify(file)}\n` : `${file.path}: ${file.size} bytes that ${file.remark}\n`,
     )
   const node = randomUUID()
   const isShared = configuration.databaseUrl !== undefined
@@ -68,7 +69,7 @@ async function check(
       configuration.scrub.repairFrom === undefined
         ? undefined
         : (await import('../backup/repair-source.ts')).createRepairSource({ configuration, clock })
-    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, repairFrom, onFinding, onAside })
+    await fsck({ storage, store, log, bootedAt: bootedAt(clock), repair, repairFrom, onFinding, onRemark })
   } finally {
     if (isShared) await store.jobs.release(followersDuty, node, 0)
     await store.close()

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { bootedAt, followersDuty } from '../app.ts'
 import { createCollector } from '../collection/collector.ts'
+import { lineOf } from '../collection/kept.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { createLog } from '../platform/log.ts'
 import { rescuing } from '../storage/rescuing.ts'
@@ -95,6 +96,9 @@ async function collect({ configuration, storage, store, clock }: Parts, wanted: 
   })
   const untagged = wanted['delete-untagged'] || configuration.collection.untagged
   const tell = (text: string) => !wanted.quiet && process.stdout.write(text)
+  const tellKept = async () => {
+    for (const kept of await collector.kept(untagged)) tell(`${lineOf(kept)}\n`)
+  }
   await volume.begin()
   try {
     if (!(await volume.passed()))
@@ -107,11 +111,14 @@ async function collect({ configuration, storage, store, clock }: Parts, wanted: 
       tell(`${trash.count} manifests and blobs of the trash would go: ${trash.bytes} bytes\n`)
       tell(`${garbage.count} blobs would go: ${garbage.bytes} bytes; ${doomed.count} files are already nobody's\n`)
       if (objection) tell(`but: ${objection}\n`)
+      await tellKept()
       return true
     }
     const done = await collector.run({ force: wanted.force, untagged, sweep: !isRemote })
     if (done.untagged > 0) tell(`${done.untagged} untagged manifests went to the trash (holdfast.trash.keep)\n`)
     tell(`${done.manifests} manifests of the trash and ${done.blobs} blobs went: ${done.bytes} bytes\n`)
+    if (done.strays > 0) tell(`${done.strays} files that nobody knows went\n`)
+    await tellKept()
     return done.objection === undefined
   } finally {
     await volume.end()

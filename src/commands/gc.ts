@@ -1,3 +1,4 @@
+import { lineOf } from '../collection/kept.ts'
 import { printOne, tell } from './client/output.ts'
 import { ask } from './client/registry.ts'
 import { commonUsage, type Given, runVerb } from './client/verbs.ts'
@@ -21,10 +22,13 @@ export async function run(args: string[]): Promise<void> {
   )
 }
 
+type Report = Record<string, unknown> & { kept?: Parameters<typeof lineOf>[0][] }
+
 async function collect({ registry, has, form }: Given): Promise<void> {
   const body = { kind: 'gc', dryRun: has('dry-run'), force: has('force'), ...(has('untagged') && { untagged: true }) }
-  const { objection, ...report } = await ask<Record<string, unknown>>(registry(), 'POST', '/jobs', { body })
-  printOne(form, { ...report, ...(form === 'json' && { objection }) }, 'state')
+  const { objection, kept = [], ...report } = await ask<Report>(registry(), 'POST', '/jobs', { body })
+  printOne(form, { ...report, ...(form === 'json' && { objection, kept }) }, 'state')
+  for (const one of kept) tell(lineOf(one))
   if (objection) tell(String(objection))
   if (report.state === 'stopped' || report.state === 'failed') process.exitCode = 1
 }

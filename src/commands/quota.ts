@@ -2,6 +2,7 @@ import { sizeKind } from '../config/kinds.ts'
 import { failure } from './client/failure.ts'
 import { printList, printOne } from './client/output.ts'
 import { ask } from './client/registry.ts'
+import { percentOf } from './client/values.ts'
 import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
 const usage = `Usage: holdfast quota VERB
@@ -40,7 +41,7 @@ async function set({ registry, names: [scope, size], text, form }: Given): Promi
   const limit = sizeKind.parse(size!)
   if (limit === undefined) throw failure('usage', `${size}: expected ${sizeKind.form}`)
   const soft = text('soft')
-  const body = { limit, ...(soft !== undefined && { soft: Number(soft) }) }
+  const body = { limit, ...(soft !== undefined && { soft: percentOf('--soft', soft) }) }
   printOne(form, await ask(registry(), 'PUT', `/quotas/${scope}`, { body }), 'scope')
 }
 

@@ -2,6 +2,7 @@ import { failure } from './client/failure.ts'
 import { printList, printOne, tell } from './client/output.ts'
 import { ask, askAll, type Registry } from './client/registry.ts'
 import { scopePath } from './client/scope.ts'
+import { choiceOf } from './client/values.ts'
 import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
 const usage = `Usage: holdfast retention VERB
@@ -39,6 +40,7 @@ const planOf = (registry: Registry, repository: string) =>
 async function preview(given: Given): Promise<void> {
   const { registry, names, text, form } = given
   const only = text('only')
+  if (only !== undefined) choiceOf('--only', only, ['keep', 'expire'])
   const [repository] = names
   if (repository === undefined) return previewAll(given)
   const plan = await planOf(registry(), repository)
@@ -55,8 +57,10 @@ async function previewAll({ registry, text, form }: Given): Promise<void> {
   const org = text('org')
   if (org === undefined) throw failure('usage', usage)
   const all = await askAll<{ name: string }>(registry(), '/repos')
+  const own = all.filter((one) => one.name.startsWith(`${org}/`))
+  if (own.length === 0) throw failure('notFound', `there is no repository below ${org}/ that you may pull`)
   const found: Record<string, unknown>[] = []
-  for (const { name } of all.filter((one) => one.name.startsWith(`${org}/`))) {
+  for (const { name } of own) {
     const { id, repository, summary } = await planOf(registry(), name)
     found.push({ repository, ...summary, plan: id })
   }

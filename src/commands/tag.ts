@@ -1,6 +1,7 @@
 import { failure } from './client/failure.ts'
 import { printList, printOne, tell } from './client/output.ts'
 import { ask, askAll } from './client/registry.ts'
+import { choiceOf, momentOf } from './client/values.ts'
 import { commonUsage, type Given, runVerb } from './client/verbs.ts'
 
 const usage = `Usage: holdfast tag VERB
@@ -58,7 +59,9 @@ async function history({ registry, names, form }: Given): Promise<void> {
 }
 
 async function list({ registry, names, text, form }: Given): Promise<void> {
-  const tags = await askAll<Record<string, unknown>>(registry(), `/repos/${names[0]}/-/tags`, { asOf: text('as-of') })
+  const given = text('as-of')
+  const asOf = given === undefined ? undefined : momentOf('--as-of', given)
+  const tags = await askAll<Record<string, unknown>>(registry(), `/repos/${names[0]}/-/tags`, { asOf })
   printList(form, tags, ['name', 'digest'])
 }
 
@@ -73,8 +76,7 @@ async function show({ registry, names, form }: Given): Promise<void> {
 
 async function lock({ registry, names, text, form }: Given): Promise<void> {
   const only = text('only')
-  if (only !== undefined && only !== 'overwrite' && only !== 'delete')
-    throw failure('usage', `--only ${only}: expected overwrite or delete`)
+  if (only !== undefined) choiceOf('--only', only, ['overwrite', 'delete'])
   const body = only === undefined ? {} : { overwrite: only === 'overwrite', delete: only === 'delete' }
   printOne(form, await ask(registry(), 'PUT', `${pathOf(names[0]!)}/lock`, { body }))
 }
@@ -92,7 +94,7 @@ async function expire({ registry, names: [name = '', word, value = ''], form }: 
 function expiryOf(word: string | undefined, value: string): { in?: string; at?: string } {
   if (word === 'never' && value === '') return {}
   if (word === 'in' && value !== '') return { in: value }
-  if (word === 'at' && !Number.isNaN(Date.parse(value))) return { at: new Date(value).toISOString() }
+  if (word === 'at') return { at: momentOf('at', value) }
   throw failure('usage', 'expected "in 14d", "at 2030-01-01" or "never"')
 }
 

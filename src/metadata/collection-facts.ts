@@ -43,6 +43,12 @@ export interface Amount {
   bytes: number
 }
 
+/** How much stays for now, and since when the oldest of it does (milliseconds). */
+export interface Kept {
+  count: number
+  since: number
+}
+
 /** What came of judging the doubts of one repository; `waits`: it cannot be judged yet. */
 export interface Verdict {
   waits: boolean
@@ -84,6 +90,11 @@ export interface CollectionFacts {
   countPulls(pulls: { repository: string; digest: Digest }[]): Promise<void>
   /** How many manifests nothing keeps; no more than the limit are looked at. */
   countLoose(limits: { before: number; pulledSince: number; limit: number }): Promise<number>
+  /**
+   * What nothing needs and stays for now: untagged manifests that were pulled, manifests that came into the trash, and blobs whose doubt
+   * began, each after its moment.
+   */
+  kept(since: { pulled: number; trash: number; grace: number }): Promise<Record<'pulled' | 'trash' | 'grace', Kept>>
   /** How many manifests there are, counted up to the limit. */
   countManifests(limit: number): Promise<number>
   /** Manifests that came into the trash before the moment, the oldest first. */

@@ -39,6 +39,8 @@ export interface VolumeFacts {
   /** Repositories that hold anything, in byte order, read as they are asked for. */
   repositories(): AsyncGenerator<string>
   of(repository: string): Promise<RepositoryFacts>
+  /** Which of these blobs a manifest of the repository refers to, in the trash too; all while some have yet to be looked at. */
+  needed(repository: string, digests: Digest[]): Promise<Set<Digest>>
   /**
    * Knows from now on what was found: inserts what is absent and moves tags, without events. With `since` nothing is taken in, and
    * it gives false, when an event after that one happened in the repository.

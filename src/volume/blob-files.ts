@@ -6,28 +6,33 @@ import type { StorageDriver } from '../registry/ports/storage.ts'
 import { storedDigest } from '../registry/stored-digest.ts'
 import type { Report } from './damage.ts'
 import { algorithms, blobsPath, digestIn, isEmptyDigest } from './layout.ts'
+import type { Remark } from './strays.ts'
 
 interface Deps {
   storage: StorageDriver
   metadata: Pick<MetadataStore, 'blobs'>
   report: Report
+  remark: Remark
   /** Corrects the size the database has for a blob. */
   resize(digest: Digest, size: number): Promise<void>
 }
 
+const stray = 'are no blob, or not in the place of one; remove it when you like'
+
 /** Looks at every blob file, by its name and size: reading them all is the scrub's work. */
-export async function checkBlobFiles({ storage, metadata, report, resize }: Deps): Promise<void> {
+export async function checkBlobFiles({ storage, metadata, report, remark, resize }: Deps): Promise<void> {
   for (const algorithm of await storage.list(blobsPath)) {
     const folder = `${blobsPath}/${algorithm}`
     if (!algorithms.some((name) => name === algorithm)) {
-      await report(folder, `a digest algorithm that is not served: ${algorithm}`)
+      if (await storage.stat(folder)) await remark(folder, stray)
+      else await report(folder, `a digest algorithm that is not served: ${algorithm}`)
       continue
     }
     for (const prefix of await storage.list(folder))
       for (const name of await storage.list(`${folder}/${prefix}`)) {
         const path = `${folder}/${prefix}/${name}`
         const digest = digestIn(algorithm as 'sha256', name)
-        if (!digest || !name.startsWith(prefix)) await report(path, 'is no digest, or not in its place')
+        if (!digest || !name.startsWith(prefix)) await remark(path, stray)
         else await check(digest, path).catch((error: unknown) => report(path, `cannot be read: ${String(error)}`))
       }
   }

@@ -30,6 +30,8 @@ export interface Difference {
   aliases: { digest: Digest; target: Digest }[]
   /** In the database, and not or otherwise in the tree. */
   lost: { layers: Digest[]; manifests: Digest[]; tags: string[] }
+  /** Layers of the database whose link is gone though manifests refer to them: nobody deletes half an image. */
+  kept: Digest[]
   /** Whether everything could be read; else what seems lost may be there. */
   whole: boolean
 }
@@ -63,6 +65,7 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
       found: { blobs: [], manifests: [], tags: [] },
       aliases: [],
       lost: { layers: [], manifests: [], tags: [] },
+      kept: [],
       whole: true,
     }
     const { found, lost } = difference
@@ -114,7 +117,9 @@ export function createComparison({ storage, reader, facts, manifests, onUnreadab
         for (const digest of await reader.digestsIn(layersPath(repository)))
           await attempt(layerLink(repository, digest), () => layer(digest, present))
       })
-      for (const digest of known.layers) if (!present.has(digest)) lost.layers.push(digest)
+      const gone = [...known.layers].filter((digest) => !present.has(digest))
+      const needed = gone.length > 0 ? await facts.needed(repository, gone) : new Set()
+      for (const digest of gone) (needed.has(digest) ? difference.kept : lost.layers).push(digest)
     }
     async function layer(digest: Digest, present: Set<Digest>): Promise<void> {
       const path = layerLink(repository, digest)

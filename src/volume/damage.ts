@@ -28,13 +28,15 @@ interface Deps {
   reader: TreeReader
   writer: TreeWriter
   metadata: Pick<MetadataStore, 'manifests'>
+  /** The layers of a repository that the database has: their links are compared with it later. */
+  layersOf(repository: string): Promise<Set<Digest>>
   /** Whether a backup gave a blob its bytes back; undefined where none is asked. */
   mend: ((digest: Digest) => Promise<boolean>) | undefined
   report: Report
 }
 
 /** Reads every link of a repository and all it leads to, and reports what is not as registry:2 would have written it. */
-export function createDamageCheck({ storage, reader, writer, metadata, mend, report }: Deps) {
+export function createDamageCheck({ storage, reader, writer, metadata, layersOf, mend, report }: Deps) {
   const exists = async (path: string) => (await storage.stat(path)) !== undefined
   /** Reports what cannot be read, and goes on. */
   async function attempt(path: string, work: () => Promise<void>): Promise<void> {
@@ -131,12 +133,18 @@ export function createDamageCheck({ storage, reader, writer, metadata, mend, rep
     for (const { digest: needed, kind } of readDocument(found.manifest.content)?.references ?? []) {
       if (kind === 'child') await checkChild(repository, digest, needed)
       else if (!(await exists(blobPath(needed)))) await checkLacking(repository, digest, needed)
-      else if (!(await exists(layerLink(repository, needed))))
+      else if (!(await exists(layerLink(repository, needed))) && !(await isKnown(repository, needed)))
         await report(
           layerLink(repository, needed),
           `was deleted, but manifest ${digest} needs it: push the image again`,
         )
     }
+  }
+
+  let known: { repository: string; layers: Set<Digest> } | undefined
+  async function isKnown(repository: string, layer: Digest): Promise<boolean> {
+    if (known?.repository !== repository) known = { repository, layers: await layersOf(repository) }
+    return known.layers.has(layer)
   }
 
   /** Bytes that were already gone when the registry was started: it took them for deleted. */

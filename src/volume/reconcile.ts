@@ -65,7 +65,10 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
     counts.repositories++
     if (!difference.whole) return mode === 'tree' // what seems lost may only be out of reach
     if (mode === 'tree') await forgetLost(repository, difference)
-    else await write?.(() => writeLost(repository, difference))
+    const { lost, kept } = difference
+    const rest =
+      mode === 'tree' ? { layers: kept, manifests: [], tags: [] } : { ...lost, layers: [...lost.layers, ...kept] }
+    if (countOf(rest) > 0) await write?.(() => writeLost(repository, rest))
     return true
   }
 
@@ -95,11 +98,11 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
       await Promise.all(tags.map((tag) => metadata.tags.delete(repository, tag, registry2)))
     for (const digests of portionsOf(lost.layers))
       await Promise.all(digests.map((digest) => metadata.blobs.unlink(repository, digest, registry2)))
-    counts.removed += lost.manifests.length + lost.tags.length + lost.layers.length
+    counts.removed += countOf(lost)
   }
 
   /** Writes into the tree what only the database knows. */
-  async function writeLost(repository: string, { lost }: Difference): Promise<void> {
+  async function writeLost(repository: string, lost: Difference['lost']): Promise<void> {
     const known = await facts.of(repository)
     for (const digest of lost.layers) {
       const data = await storage.stat(blobPath(digest))
@@ -125,6 +128,8 @@ export function createReconciliation({ storage, metadata, facts, writer, onUnrea
 
   return { reconcile, compare, reader, counts }
 }
+
+const countOf = ({ layers, manifests, tags }: Difference['lost']) => layers.length + manifests.length + tags.length
 
 function* portionsOf<T>(items: T[]): Generator<T[]> {
   for (let i = 0; i < items.length; i += portion) yield items.slice(i, i + portion)

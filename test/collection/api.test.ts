@@ -102,7 +102,13 @@ describe('a collection', { timeout: 60_000 }, () => {
     time.ms += 31 * day
     const plan = await collect({ dryRun: true })
     assert.deepEqual([plan.state, plan.untagged], ['planned', 1])
+    const young = await collect({ dryRun: true, untagged: false })
+    assert.deepEqual(young.kept, [])
     assert.deepEqual((await collect()).untagged, 1)
+    const [kept1] = (await collect({ dryRun: true })).kept
+    assert.deepEqual([kept1.what, kept1.count, Date.parse(kept1.until) - time.ms], ['images in the trash', 1, 7 * day])
+    assert.match(kept1.why, /holdfast\.trash\.keep/)
+    assert.deepEqual((await collect()).kept, [kept1])
     assert.equal((await must('GET /repos/acme/gone/-/trash')).items[0].why, 'untagged')
     time.ms += 8 * day
     assert.equal((await collect()).manifests, 1)

@@ -132,3 +132,18 @@ describe('a configuration that changed', () => {
     await again.close(0)
   })
 })
+
+it('counts what a volume had also where nothing is collected', async () => {
+  await rm(join(folder, 'data/holdfast'), { recursive: true })
+  const registry = await useAccounts(
+    (configuration) => {
+      configuration.collection.enabled = false
+      configuration.quotas = [{ scope: 'taken', limit: 10_000, soft: 80 }]
+    },
+    { folder },
+  )
+  while (!((await registry.must('GET /quotas/taken').catch(() => ({ used: 0 }))).used > 3000)) await setTimeout(50)
+  await registry.must('PUT /quotas/taken/over', { body: { limit: 100 } })
+  assert.ok((await registry.must('GET /quotas/taken/over')).used > 3000, 'also for one that is set later')
+  await registry.close(0)
+})

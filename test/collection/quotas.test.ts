@@ -50,6 +50,30 @@ describe('a quota', () => {
     )
   })
 
+  it('that is set below what is used tells so, once', async () => {
+    const told = async () =>
+      (await metadata.events.after(0, 1000)).flatMap((event) =>
+        event.type === 'alert' && event.what === 'quota.near' ? [event.detail as { scope: string; limit: number }] : [],
+      )
+    await push('full/app', 'v1', 'f'.repeat(1000))
+    const set = (limit: number) => must('PUT /quotas/full', { body: { limit, soft: 50 } })
+    await set(100_000)
+    assert.deepEqual(
+      (await told()).filter(({ scope }) => scope === 'full'),
+      [],
+    )
+    for (const limit of [1500, 1400, 500, 400]) await set(limit)
+    assert.deepEqual(
+      (await told()).filter(({ scope }) => scope === 'full').map(({ limit }) => limit),
+      [1500, 500],
+      'once near, and once exceeded',
+    )
+    const full = (await told()).at(-1)
+    assert.deepEqual(full, { scope: 'full', limit: 500, soft: 50, used: await used('full') })
+    assert.equal((await push('full/app', 'v2', 'g'.repeat(10))).status, 403)
+    await api('DELETE /quotas/full')
+  })
+
   it('refuses what does not fit in one sentence, also of two at once, and lets the rest go on', async () => {
     const before = await used()
     const [one, two] = await Promise.all([push('acme/x', 'v1', 'c'.repeat(900)), push('acme/y', 'v1', 'd'.repeat(900))])

@@ -112,6 +112,7 @@ describe('the grace of a blob', () => {
       unlinked: 1,
       blobs: 1,
       bytes: 8,
+      strays: 0,
       files: 1,
       waiting: [],
     })

@@ -87,6 +87,23 @@ describe('a volume that is collected here and by registry:2', { skip: need('dock
     }),
   )
 
+  it('says why it keeps what registry:2 would take, and until when', { timeout: 60_000 }, () =>
+    withVolume(async (data) => {
+      const other = await startOther('docker-registry', data)
+      for (const text of ['one', 'two', 'three']) await pushText(other.url, 'team/app', 'latest', text)
+      await other.stop()
+      for (const options of [['-m', '-d'], ['-m']]) {
+        const { code, output } = await holdfast('garbage-collect', '--data', data, ...options)
+        assert.equal(code, 0, output)
+        const [, moment = ''] =
+          /^2 untagged manifests stay, the first until (\S+): .*taken over .*holdfast\.gc\.keeppulled/m.exec(output) ??
+          []
+        assert.ok(Math.abs(Date.parse(moment) - Date.now() - 30 * 86_400_000) < 60_000, output)
+      }
+      assert.doesNotMatch((await holdfast('garbage-collect', '--data', data)).output, /stay/)
+    }),
+  )
+
   it('of ours survives both collectors, one after the other', { timeout: 60_000 }, () =>
     withVolume(async (data) => {
       const first = await startRegistry({ data })

@@ -103,6 +103,6 @@ describe('rules for tags, with three processes and the command line', () => {
     assert.match(await must(['retention', 'history', 'acme/keep']), /applied +3/)
     assert.match(await must(['retention', 'history', '--org', 'acme']), /applied +3/)
     assert.match(await must(['tag', 'ls', 'acme/keep', '-o', 'name']), /^v1$/)
-    assert.equal((await holdfast(['policy', 'set', 'retention', 'acme/keep', '-'], '{"rules": 1}')).code, 1)
+    assert.equal((await holdfast(['policy', 'set', 'retention', 'acme/keep', '-'], '{"rules": 1}')).code, 2)
   })
 })

@@ -26,6 +26,16 @@ export async function pushIndex(url: string, repository: string, reference: stri
   return putDocument(url, repository, reference, { schemaVersion: 2, mediaType: types.index, manifests })
 }
 
+/** Pushes an artifact about a manifest; gives its descriptor. */
+export async function attach(url: string, repository: string, subject: Record<string, unknown>) {
+  await pushBlob(url, repository, Buffer.from('{}'))
+  const config = describeContent('{}', 'application/vnd.oci.empty.v1+json')
+  const layers = [config]
+  return putDocument(url, repository, undefined, {
+    ...{ schemaVersion: 2, mediaType: types.image, artifactType: 'application/test', config, layers, subject },
+  })
+}
+
 /** Puts a manifest under a reference, or under its digest. */
 async function putDocument(
   url: string,

@@ -16,6 +16,7 @@ export function failure(kind: keyof typeof exitCodes, message: string, cause?: u
 
 /** The exit code that stands for a status of HTTP. */
 export function kindOfStatus(status: number): keyof typeof exitCodes {
+  if (status === 400 || status === 422) return 'usage'
   if (status === 401 || status === 403) return 'forbidden'
   if (status === 404) return 'notFound'
   if (status === 409 || status === 412 || status === 428) return 'conflict'

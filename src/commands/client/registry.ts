@@ -66,10 +66,10 @@ export async function send(registry: Registry, method: string, path: string, req
   const problem = (await reply.json().catch(() => ({}))) as { detail?: string; requestId?: string }
   const hint = reply.status === 401 ? '; sign in with "holdfast login"' : ''
   const detail = problem.detail ?? `this is no answer of a Holdfast (${reply.status})`
-  throw failure(
-    kindOfStatus(reply.status),
-    `${detail} (${reply.status})${hint}${problem.requestId ? `\n  request ${problem.requestId}` : ''}`,
-  )
+  const kind = kindOfStatus(reply.status)
+  // What is malformed needs no explaining by the registry.
+  const whose = problem.requestId && kind !== 'usage' ? `\n  request ${problem.requestId}` : ''
+  throw failure(kind, `${detail} (${reply.status})${hint}${whose}`)
 }
 
 /** The same, with the body of the answer; undefined where there is none. */

@@ -77,7 +77,7 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     }
   }
 
-  async function runOnce(options?: RunOptions): Promise<Record<string, unknown>> {
+  async function runOnce(options?: RunOptions & { id?: string }): Promise<Record<string, unknown>> {
     try {
       await pulls.flush()
       if (!isAlone) await facts.resume(clock.now().getTime() - abandonedMs)
@@ -93,7 +93,8 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
         await alert('trash.shrunk', { manifests: done.early, bytes: done.bytes, lacking: options?.lacking })
       if (done.untagged + done.blobs + done.manifests + done.unlinked + done.files > 0)
         log.info('gc.collected', { ...done })
-      return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }) }
+      const kept = options?.id === undefined ? {} : { kept: await collector.kept(options.untagged) }
+      return { state: objection ? 'stopped' : 'done', ...done, ...(objection && { objection }), ...kept }
     } catch (error) {
       if (stopping.aborted) throw error
       count?.runs(['failed'])
@@ -124,7 +125,13 @@ export function collection(platform: Platform, { metrics }: Pick<Serving, 'metri
     stop: pulls.stop,
     async api() {
       const { collectionOperations } = await import('./operations.ts')
-      return collectionOperations({ asked, plan: collector.plan, isOn, accounts: platform.accounts })
+      return collectionOperations({
+        asked,
+        plan: collector.plan,
+        kept: collector.kept,
+        isOn,
+        accounts: platform.accounts,
+      })
     },
   }
 }

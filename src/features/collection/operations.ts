@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { administrator, type Operation, operation } from '../../api/operation.ts'
 import { Problem } from '../../api/problem.ts'
 import { choice, flag, object } from '../../api/schema.ts'
+import type { Kept } from '../../collection/kept.ts'
 import type { Plan } from '../../collection/plan.ts'
 import type { AccountFacts } from '../../metadata/account-facts.ts'
 import type { RunOptions } from '../../collection/collector.ts'
@@ -15,12 +16,13 @@ const lookMs = 200
 interface Deps {
   asked: ReturnType<typeof createAsked<RunOptions>>
   plan(untagged?: boolean): Promise<Plan>
+  kept(untagged?: boolean): Promise<Kept[]>
   isOn: boolean
   accounts: AccountFacts
 }
 
 /** Has the garbage collected now, or tells what would go. */
-export function collectionOperations({ asked, plan, isOn, accounts }: Deps): Operation[] {
+export function collectionOperations({ asked, plan, kept, isOn, accounts }: Deps): Operation[] {
   const showPlan = ({ untagged, trash, garbage, doomed, objection }: Plan) => ({
     state: 'planned',
     untagged,
@@ -38,7 +40,7 @@ export function collectionOperations({ asked, plan, isOn, accounts }: Deps): Ope
       replies: { 200: 'Done, or planned.', 202: 'Asked for; `GET /jobs/ID` tells what came of it.' },
       async handle(call) {
         const { dryRun = false, force = false, untagged } = call.body
-        if (dryRun) return { body: showPlan(await plan(untagged)) }
+        if (dryRun) return { body: { ...showPlan(await plan(untagged)), kept: await kept(untagged) } }
         if (!isOn)
           throw new Problem(
             'conflict',

@@ -2,11 +2,13 @@ import { type Call, type Operation, limitOf, operation, page, pageFields, pageQu
 import { Problem } from '../../api/problem.ts'
 import { moment, object, text } from '../../api/schema.ts'
 import type { Access } from '../../auth/types.ts'
+import type { Trashed } from '../../metadata/history-facts.ts'
 import { type Digest, isDigest } from '../../oci/digest.ts'
 import { isRepository, parseReference } from '../../oci/reference.ts'
 import type { Actor } from '../../registry/ports/events.ts'
 import { recordAct } from '../edit.ts'
 import type { Platform } from '../feature.ts'
+import { expectRepository } from '../known.ts'
 import { createRestore } from './restore.ts'
 
 const as =
@@ -24,7 +26,7 @@ function placeIn(place: string): { at: Date; tag: string } {
 }
 
 /** History of tags, the trash, and the way back. */
-export function historyOperations({ configuration, metadata, history, accounts }: Platform): Operation[] {
+export function historyOperations({ configuration, metadata, history, sizes, accounts }: Platform): Operation[] {
   const restore = createRestore({ metadata, history })
 
   function journalOf(
@@ -48,12 +50,15 @@ export function historyOperations({ configuration, metadata, history, accounts }
       access: as('pull'),
       query: object({}, { ...pageFields, tag: text({ max: 128 }), before: moment }),
       async handle({ params: { repository }, query: { tag, limit, before, cursor } }) {
+        await expectRepository(metadata, repository)
         if (tag === undefined) return journalOf(repository, { limit, before, cursor })
         const most = limitOf({ limit })
         const moves = await history.moves(repository, tag, {
           limit: most,
           before: before ? new Date(before) : undefined,
         })
+        if (moves.length === 0 && before === undefined)
+          throw new Problem('not-found', `${repository} has no tag ${tag}, and never had`)
         return { body: { items: moves.map((move) => ({ ...move, digest: move.digest ?? null })) } }
       },
     }),
@@ -64,14 +69,16 @@ export function historyOperations({ configuration, metadata, history, accounts }
       summary: 'List tags and where they point, or pointed at a moment',
       access: as('pull'),
       query: object({}, { ...pageFields, asOf: moment }),
-      handle: async ({ params: { repository }, query: { asOf, ...query } }) =>
-        page(
+      async handle({ params: { repository }, query: { asOf, ...query } }) {
+        await expectRepository(metadata, repository)
+        return page(
           query,
           ({ limit, last }) =>
             history.tagsAsOf(repository, asOf ? new Date(asOf) : new Date(8.64e15), { limit, last: last?.[0] }),
           ({ name }) => [name],
           (tag) => tag,
-        ),
+        )
+      },
     }),
 
     operation({
@@ -96,17 +103,26 @@ export function historyOperations({ configuration, metadata, history, accounts }
       summary: 'List deleted images that can be restored',
       access: as('pull'),
       query: pageQuery,
-      handle: async ({ params: { repository }, query }) =>
-        page(
+      async handle({ params: { repository }, query }) {
+        await expectRepository(metadata, repository)
+        const withSizes = async (image: Trashed) => {
+          const found = await sizes.image(repository, image.digest)
+          return { ...image, sizeStored: found?.stored ?? 0, sizeExclusive: found?.exclusive ?? 0 }
+        }
+        return page(
           query,
-          ({ limit, last }) => history.trash(repository, { limit, last: last?.[0] }),
+          async ({ limit, last }) => {
+            const found = await history.trash(repository, { limit, last: last?.[0] })
+            return Promise.all(found.map(withSizes))
+          },
           ({ digest }) => [digest],
           ({ at, ...image }) => ({
             ...image,
             at,
             endsAt: new Date(at.getTime() + configuration.trash.keepMs),
           }),
-        ),
+        )
+      },
     }),
 
     operation({

@@ -6,6 +6,7 @@ import type { RetentionRun } from '../../metadata/rule-facts.ts'
 import { isRepository } from '../../oci/reference.ts'
 import { recordAct } from '../edit.ts'
 import type { Platform } from '../feature.ts'
+import { expectRepository } from '../known.ts'
 import { momentOf, type Plan } from './plan.ts'
 import { createRunner } from './runner.ts'
 
@@ -34,7 +35,7 @@ const showRun = ({ sequence, at, body, plan, actor, ...run }: RetentionRun) => (
 
 /** Plans of retention, their carrying out, and what was done. */
 export function retentionOperations(platform: Platform & { mayDelete: boolean }): Operation[] {
-  const { rules, accounts, clock, mayDelete } = platform
+  const { rules, accounts, clock, metadata, mayDelete } = platform
   const runner = createRunner(platform)
 
   const runs = (
@@ -55,9 +56,10 @@ export function retentionOperations(platform: Platform & { mayDelete: boolean })
       path: '/repos/:repository+/-/retention',
       summary: 'Make a plan: what the rules would keep and let go now, and why',
       access: as('pull'),
-      handle: async ({ params: { repository } }) => ({
-        body: showPlan(await runner.plan(repository, await runner.policies())),
-      }),
+      async handle({ params: { repository } }) {
+        await expectRepository(metadata, repository)
+        return { body: showPlan(await runner.plan(repository, await runner.policies())) }
+      },
     }),
 
     operation({
@@ -69,6 +71,7 @@ export function retentionOperations(platform: Platform & { mayDelete: boolean })
       async handle(call) {
         const { repository } = call.params
         const id = call.body.plan
+        await expectRepository(metadata, repository)
         const at = momentOf(id)
         const now = clock.now().getTime()
         if (!mayDelete)
@@ -97,7 +100,10 @@ export function retentionOperations(platform: Platform & { mayDelete: boolean })
       summary: 'List what retention has done in a repository, or would have, the newest first',
       access: as('pull'),
       query: pageQuery,
-      handle: async ({ params: { repository }, query }) => runs({ repository }, query),
+      async handle({ params: { repository }, query }) {
+        await expectRepository(metadata, repository)
+        return runs({ repository }, query)
+      },
     }),
 
     operation({

@@ -116,7 +116,7 @@ export function scrub(platform: Platform, { metrics }: Pick<Serving, 'metrics'>)
     duty: inBackground(look, (error) => log.error('scrub.failed', { error: String(error) })),
     async api() {
       const { scrubOperations } = await import('./operations.ts')
-      return scrubOperations({ asked, accounts: platform.accounts })
+      return scrubOperations({ asked, accounts: platform.accounts, metadata })
     },
   }
 }

@@ -3,17 +3,20 @@ import { administrator, type Operation, operation } from '../../api/operation.ts
 import { Problem } from '../../api/problem.ts'
 import { object, text } from '../../api/schema.ts'
 import type { AccountFacts } from '../../metadata/account-facts.ts'
+import type { MetadataStore } from '../../registry/ports/metadata.ts'
 import type { createAsked } from '../asked.ts'
 import { recordAct } from '../edit.ts'
+import { expectRepository } from '../known.ts'
 import type { Wanted } from './index.ts'
 
 interface Deps {
   asked: ReturnType<typeof createAsked<Wanted>>
   accounts: AccountFacts
+  metadata: MetadataStore
 }
 
 /** Has blobs read again now. */
-export function scrubOperations({ asked, accounts }: Deps): Operation[] {
+export function scrubOperations({ asked, accounts, metadata }: Deps): Operation[] {
   return [
     operation({
       method: 'POST',
@@ -24,6 +27,7 @@ export function scrubOperations({ asked, accounts }: Deps): Operation[] {
       replies: { 202: 'Asked for; `GET /scrubs/ID` tells how far it is. Where one is under way already, that one.' },
       async handle(call) {
         const { repository } = call.body
+        if (repository !== undefined) await expectRepository(metadata, repository)
         const wanted = { id: randomUUID(), ...(repository !== undefined && { repository }) }
         const { id } = await asked.ask(wanted)
         await recordAct(accounts, call, { action: 'scrub.asked', target: id, detail: { repository } })

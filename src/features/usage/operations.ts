@@ -5,6 +5,7 @@ import type { Access } from '../../auth/types.ts'
 import { isRepository, parseReference } from '../../oci/reference.ts'
 import type { StoredManifest } from '../../registry/ports/metadata.ts'
 import type { Platform } from '../feature.ts'
+import { expectRepository } from '../known.ts'
 import { createDownloads, largestOf } from './downloads.ts'
 
 const toPull = ({ repository }: { repository: string }): Access[] => {
@@ -13,7 +14,7 @@ const toPull = ({ repository }: { repository: string }): Access[] => {
 }
 
 /** Sizes of images, repositories, organizations and of all. */
-export function usageOperations({ metadata, sizes, configuration }: Platform): Operation[] {
+export function usageOperations({ metadata, sizes, accounts, configuration }: Platform): Operation[] {
   const downloads = createDownloads(metadata, sizes)
 
   async function show(repository: string, manifest: StoredManifest) {
@@ -46,6 +47,7 @@ export function usageOperations({ metadata, sizes, configuration }: Platform): O
       summary: 'Tell how many bytes a repository holds',
       access: toPull,
       async handle({ params: { repository } }) {
+        await expectRepository(metadata, repository)
         const { stored, exclusive } = await sizes.repository(repository)
         return { body: { name: repository, sizeStored: stored, sizeExclusive: exclusive } }
       },
@@ -58,9 +60,12 @@ export function usageOperations({ metadata, sizes, configuration }: Platform): O
       access: administrator,
       query: object({}, { within: text({ max: 255 }) }),
       async handle({ query: { within } }) {
+        const names = await sizes.repositories(within)
+        if (names.length === 0 && within !== undefined && !(await accounts.find('account', { name: within })))
+          throw new Problem('not-found', `there is no organization and no repository ${within}`)
         const repositories = []
         const organizations = new Map<string, number>()
-        for (const name of await sizes.repositories(within)) {
+        for (const name of names) {
           const { stored, first, exclusive } = await sizes.repository(name)
           const organization = name.split('/')[0]!
           organizations.set(organization, (organizations.get(organization) ?? 0) + first)

@@ -168,6 +168,27 @@ export function testCollection({ store, push, passSeconds, now, commitBlob, reop
     })
   })
 
+  it('what stays for now is counted, with since when the oldest of it does', async () => {
+    passSeconds(1)
+    const since = now().getTime()
+    const limits = { pulled: since, trash: since, grace: since }
+    const before = await facts().kept(limits)
+    passSeconds(1)
+    const [first, needed] = [await commitBlob('gc/kept', 'in its grace'), await commitBlob('gc/kept', 'needed')]
+    const begun = now().getTime()
+    await push(pushOf('gc/kept', 'gc kept image', { tags: ['v1'], references: [blob(needed, 6)] }))
+    const loose = await push(pushOf('gc/kept', 'gc kept loose'))
+    const old = await push(pushOf('gc/kept', 'gc kept old'))
+    passSeconds(7200)
+    await facts().countPulls([{ repository: 'gc/kept', digest: loose }])
+    const pulledAt = now().getTime()
+    await store().manifests.delete('gc/kept', old, actor)
+    const found = await facts().kept(limits)
+    assert.deepEqual([found.grace.count - before.grace.count, found.grace.since], [1, begun], first)
+    assert.deepEqual([found.pulled.count - before.pulled.count, found.pulled.since], [1, pulledAt])
+    assert.deepEqual([found.trash.count - before.trash.count, found.trash.since], [1, pulledAt])
+  })
+
   it('what would go is counted as it goes', async () => {
     passSeconds(1)
     await facts().resume(before())

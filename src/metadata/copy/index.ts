@@ -8,17 +8,22 @@ export type Place = { url: string } | { folder: string } | { file: string }
 
 /**
  * Copies all facts from one place to another that has none, and compares what arrived. Nothing is left where it fails. With
- * `online` the source may be in use, and what is copied is how it stood at one moment.
+ * `online` the source may be in use, and what is copied is how it stood at one moment; with `mayReplace` a damaged database there is
+ * put aside.
  * @throws Error in one line that says what to do
  */
-export async function copyDatabase(from: Place, to: Place, { online }: { online: boolean }): Promise<Copied[]> {
-  return withSource(from, online, (source) =>
-    withTarget(to, (target) =>
+export async function copyDatabase(
+  from: Place,
+  to: Place,
+  { online, mayReplace = false }: { online: boolean; mayReplace?: boolean },
+): Promise<Copied[]> {
+  return withSource(from, online, (source) => {
+    const work = (target: Target) =>
       copyTables(source, target).catch((error: Error) => {
         throw new Error(`Cannot copy to ${nameOfPlace(to)}: ${error.message}`, { cause: error })
-      }),
-    ),
-  )
+      })
+    return withTarget(to, work, mayReplace)
+  })
 }
 
 /** @throws Error in one line where there is a database already, as far as can be said before one is made */
@@ -42,10 +47,11 @@ async function withSource<Result>(place: Place, online: boolean, work: (source: 
   return withFolder(place.folder, (file) => fromSqlite(file, work))
 }
 
-async function withTarget<Result>(place: Place, work: (target: Target) => Promise<Result>) {
+async function withTarget<Result>(place: Place, work: (target: Target) => Promise<Result>, mayReplace: boolean) {
   if ('url' in place) return (await import('./postgres.ts')).intoPostgres(place.url, work)
   const { intoSqlite, withFolder } = await import('./sqlite.ts')
-  return 'file' in place ? intoSqlite(place.file, work) : withFolder(place.folder, (file) => intoSqlite(file, work))
+  if ('file' in place) return intoSqlite(place.file, work)
+  return withFolder(place.folder, (file) => intoSqlite(file, work, mayReplace))
 }
 
 const fileIn = (folder: string) => join(folder, 'holdfast.db')

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createExecute, migrate, versionOf } from '../sqlite/dialect.ts'
-import { lockFolder, makeFolder, syncFolder } from '../sqlite/folder.ts'
+import { isDamaged, isDamagedFile } from '../sqlite/damaged.ts'
+import { lockFolder, makeFolder, putAside, syncFolder } from '../sqlite/folder.ts'
 import { schemaVersion } from '../sql/schema.ts'
 import type { Source, Target } from './copy.ts'
 
@@ -27,6 +28,9 @@ export async function fromSqlite<Result>(file: string, work: (source: Source) =>
     database.exec('begin')
     const execute = createExecute(database)
     return await work({ execute: async (statement) => execute(statement) })
+  } catch (error) {
+    if (!isDamaged(error) || (error as Error).message.includes(file)) throw error
+    throw new Error(`${file}: ${(error as Error).message}`, { cause: error })
   } finally {
     database.close()
   }
@@ -52,9 +56,17 @@ async function fromOlder<Result>(file: string, database: DatabaseSync, work: (so
   }
 }
 
-/** Makes a new database file: whole and on the disk, or not at all. @throws Error when there is one */
-export async function intoSqlite<Result>(file: string, work: (target: Target) => Promise<Result>): Promise<Result> {
-  if (existsSync(file)) throw new Error(`${file} is there already; move it away, or name another place`)
+/**
+ * Makes a new database file: whole and on the disk, or not at all. With `mayReplace` one that is damaged gets another name.
+ * @throws Error when there is one
+ */
+export async function intoSqlite<Result>(
+  file: string,
+  work: (target: Target) => Promise<Result>,
+  mayReplace = false,
+): Promise<Result> {
+  if (existsSync(file) && !(mayReplace && isDamagedFile(file)))
+    throw new Error(`${file} is there already; move it away, or name another place`)
   const partial = `${file}.partial`
   rmSync(partial, { force: true })
   writeFileSync(partial, '', { mode: 0o600 }) // it holds all manifests, private ones too
@@ -74,6 +86,7 @@ export async function intoSqlite<Result>(file: string, work: (target: Target) =>
     })
     database.exec('commit')
     database.close()
+    putAside(file, new Date()) // also the log of one that is gone: SQLite would play it into the new one
     renameSync(partial, file)
     syncFolder(dirname(file))
     return result

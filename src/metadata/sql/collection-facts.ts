@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
-import type { Amount, Bytes, CollectionFacts, Doubt, Expired, Loose, Unread } from '../collection-facts.ts'
+import type { Amount, Bytes, CollectionFacts, Doubt, Expired, Kept, Loose, Unread } from '../collection-facts.ts'
 import { heldByBackup, isLoose, unknown } from './collection-conditions.ts'
 import type { Run } from './commands.ts'
 import type { Dialect } from './dialect.ts'
@@ -42,6 +42,23 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
     return sum
   }
 
+  /** Counts rows that have a `since`, page by page; the first columns of the key are numbers. */
+  async function keptOf(text: string, key: string[], moment: number): Promise<Kept> {
+    const kept = { count: 0, since: Infinity }
+    let last: Value[] = [-1, 0, ''].slice(0, key.length)
+    for (;;) {
+      const found = await read(rows(text, pageSize, moment, ...last))
+      for (const { since } of found)
+        if (since !== null) {
+          kept.count++
+          kept.since = Math.min(kept.since, Number(since))
+        }
+      if (found.length < pageSize) return kept
+      last = key.map((name) => found.at(-1)![name] as Value)
+      await setImmediate()
+    }
+  }
+
   return {
     unread: async (limit, last) =>
       (await read(rows(unread, last?.repositoryId ?? 0, last?.id ?? 0, limit))).map(unreadOf),
@@ -59,6 +76,11 @@ export function createCollectionFacts({ read, run, now, textsOf }: Deps): Collec
       paged(limit, ['doubted_at', 'id'], (size, [at, id]) => rows(looseFlags, before, size, at, id, pulledSince)).then(
         ({ count }) => count,
       ),
+    kept: async ({ pulled, trash, grace }) => ({
+      pulled: await keptOf(keptByPull, ['doubted_at', 'id'], pulled),
+      trash: await keptOf(keptInTrash, ['trashed_at', 'id'], trash),
+      grace: await keptOf(keptByGrace, ['doubted_at', 'repository_id', 'digest'], grace),
+    }),
     countManifests: async (limit) =>
       amountOf(await read(rows('select count(*) as count from (select 1 from manifest limit ?1) as part', limit)))
         .count,
@@ -109,6 +131,19 @@ const looseFlags = `
   select doubted_at, manifest.id, case when coalesce(last_pulled_at, 0) <= ?5 and ${isLoose} then 1 else 0 end as count
   from manifest where doubted_at <= ?1 and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
   order by doubted_at, manifest.id limit ?2`
+const keptByPull = `
+  select doubted_at, manifest.id, case when last_pulled_at > ?2 and ${isLoose} then last_pulled_at end as since from manifest
+  where doubted_at is not null and (doubted_at, manifest.id) > (?3, ?4) and trashed_at is null
+  order by doubted_at, manifest.id limit ?1`
+const keptInTrash = `
+  select trashed_at, id, trashed_at as since from manifest
+  where trashed_at is not null and trashed_at > ?2 and (trashed_at, id) > (?3, ?4) order by trashed_at, id limit ?1`
+const keptByGrace = `
+  select doubted_at, repository_id, digest, case when exists (
+    select 1 from reference where reference.repository_id = blob_link.repository_id and reference.digest = blob_link.digest
+  ) then null else doubted_at end as since
+  from blob_link where doubted_at > ?2 and (doubted_at, repository_id, digest) > (?3, ?4, ?5)
+  order by doubted_at, repository_id, digest limit ?1`
 const stored = 'select count(*) as count, sum(size) as bytes from (select size from blob limit ?1) as part'
 const expired = `
   select name, digest, trashed_at from manifest join repository on repository.id = repository_id

@@ -9,6 +9,7 @@ import { hold, link, refer } from './fact-writer.ts'
 import { type Held, protection, type Refused } from './protection.ts'
 import { createRuleCommands } from './rule-commands.ts'
 import { createQuotaCommands } from './quota-commands.ts'
+import { createRowCommands } from './row-facts.ts'
 import { measureCommands } from './size-facts.ts'
 import { createTrash, store } from './manifests.ts'
 import { sql, type Steps } from './statement.ts'
@@ -46,7 +47,7 @@ export function createCommands(dialect: Dialect) {
   const { lock } = dialect
   const { situation, standing, refusal, refusalToDelete } = protection(dialect)
   const trash = createTrash(dialect)
-  const quotas = createQuotaCommands(dialect)
+  const quotas = createQuotaCommands(dialect, record)
   const manifestSizes = `
     select digest, length(content) as size from ${dialect.textsOf('?2')} cross join manifest
     where repository_id = ?1 and digest = value and trashed_at is null`
@@ -96,6 +97,7 @@ export function createCommands(dialect: Dialect) {
     ...createCollectionCommands({ dialect, repositoryId, record, trash, quotas, bytesOf }),
     ...quotas.commands,
     ...createRuleCommands({ dialect, record, trash }),
+    ...createRowCommands(dialect),
     ...createTallyCommands(dialect),
     ...vaultCommands,
     ...measureCommands,

@@ -3,6 +3,7 @@ import type { Happening } from '../../registry/ports/events.ts'
 import type { PushOutcome } from '../../registry/ports/metadata.ts'
 import { type QuotaRule, scopesOf } from '../../rules/quotas.ts'
 import { type Quota, refusalOf } from '../quota-facts.ts'
+import type { Act } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import { type Row, sql, type Steps } from './statement.ts'
 
@@ -19,8 +20,20 @@ interface Wanted {
 /** An organization's quota is about the repository of its name as well. */
 const inScope = `(repository.name = ?1 or substr(repository.name, 1, length(?1) + 1) = ?1 || '/')`
 
+/** What a scope holds, each blob once. */
+const held = `
+  select digest, max(size) as size from (
+    select reference.digest as digest, size from repository cross join reference cross join blob
+      where ${inScope} and reference.repository_id = repository.id and blob.digest = reference.digest
+    union select digest, length(content) as size from repository cross join manifest
+      where ${inScope} and repository_id = repository.id) as part
+  group by digest`
+
 /** The commands of quotas, and the steps of other commands that charge them. */
-export function createQuotaCommands({ lock, textsOf }: Dialect) {
+export function createQuotaCommands(
+  { lock, textsOf }: Dialect,
+  record: (act: Act, happenings: Happening[]) => Steps<void>,
+) {
   /**
    * The quotas on a repository, which nobody else changes until the transaction ends; taken after its other locks. Those of the
    * configuration that are not there yet, because nothing of their scope was, begin here.
@@ -40,13 +53,7 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
   function* begin({ scope, limit, soft, isConfigured }: Omit<Quota, 'used'>): Steps<void> {
     yield sql('delete from quota_blob where scope = ?1', scope)
     yield sql(
-      `insert into quota_blob (scope, digest, size)
-       select cast(?1 as text), digest, max(size) from (
-         select reference.digest as digest, size from repository cross join reference cross join blob
-           where ${inScope} and reference.repository_id = repository.id and blob.digest = reference.digest
-         union select digest, length(content) as size from repository cross join manifest
-           where ${inScope} and repository_id = repository.id) as held
-       group by digest`,
+      `insert into quota_blob (scope, digest, size) select cast(?1 as text), digest, size from (${held}) as held`,
       scope,
     )
     yield sql(
@@ -128,8 +135,12 @@ export function createQuotaCommands({ lock, textsOf }: Dialect) {
     release,
     take,
     commands: {
-      *setQuota(quota: Omit<Quota, 'used'>): Steps<void> {
+      *setQuota(quota: Omit<Quota, 'used'>, act: Act): Steps<void> {
         yield* lock({ alone: [lockOf(quota.scope)] })
+        const [row] = yield sql('select * from quota where scope = ?1', quota.scope)
+        const [sum] = yield sql(`select coalesce(sum(size), 0) as used from (${held}) as held`, quota.scope)
+        const now = { ...quota, used: Number(sum?.used ?? 0) }
+        if (stageOf(now) > (row ? stageOf(quotaOf(row)) : 0)) yield* record(act, [nearing(now)])
         yield* begin(quota)
       },
       *removeQuota(scope: string): Steps<boolean> {
@@ -153,6 +164,9 @@ export function quotaOf({ scope, bytes, soft, used, is_configured }: Row): Quota
 }
 
 const isNear = ({ used, limit, soft }: Quota) => used >= (limit * soft) / 100
+
+/** 0 while there is room, 1 from the soft limit on, 2 when it is exceeded: each is told once. */
+const stageOf = (quota: Quota) => (quota.used > quota.limit ? 2 : isNear(quota) ? 1 : 0)
 
 /** What tells that the soft limit was crossed. */
 const nearing = ({ scope, used, limit, soft }: Quota): Happening => {

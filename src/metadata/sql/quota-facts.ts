@@ -8,11 +8,12 @@ import { type Row, sql, type Steps, type Value } from './statement.ts'
 interface Deps {
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
+  now(): number
   textsOf: Dialect['textsOf']
 }
 
 /** Quotas, over a database that takes steps. */
-export function createQuotaFacts({ read, run, textsOf }: Deps): QuotaFacts {
+export function createQuotaFacts({ read, run, now, textsOf }: Deps): QuotaFacts {
   return {
     list: async () => (await read(rows('select * from quota order by scope'))).map(quotaOf),
     async find(scope) {
@@ -25,7 +26,7 @@ export function createQuotaFacts({ read, run, textsOf }: Deps): QuotaFacts {
           and not exists (select 1 from quota_blob where quota_blob.scope = quota.scope and digest = ?2) order by scope`
       return (await read(rows(text, scopesOf(repository), digest))).map(quotaOf)
     },
-    set: (quota) => run('setQuota', quota),
+    set: (quota) => run('setQuota', quota, { at: now(), actor: { name: '', address: '' } }),
     remove: (scope) => run('removeQuota', scope),
   }
 }

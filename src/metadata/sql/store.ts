@@ -8,6 +8,7 @@ import type { RuleFacts } from '../rule-facts.ts'
 import type { ImmutabilityRule } from '../../rules/immutability.ts'
 import { limitsOn, type QuotaRule } from '../../rules/quotas.ts'
 import type { QuotaFacts } from '../quota-facts.ts'
+import type { RowFacts } from '../row-facts.ts'
 import type { SizeFacts } from '../size-facts.ts'
 import type { Tallies } from '../tally-facts.ts'
 import type { UploadStates } from '../upload-states.ts'
@@ -18,6 +19,7 @@ import { freshMs } from './fact-writer.ts'
 import type { Run } from './commands.ts'
 import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
+import { createRowFacts } from './row-facts.ts'
 import { createRuleFacts } from './rule-facts.ts'
 import type { Steps } from './statement.ts'
 import { createHistory } from './history.ts'
@@ -40,6 +42,7 @@ export type SqlStore = MetadataStore & {
   rules: RuleFacts
   sizes: SizeFacts
   quotas: QuotaFacts
+  rows: RowFacts
 }
 
 interface Deps {
@@ -147,12 +150,13 @@ export function createSqlStore({
       claim: (name, holder, leaseSeconds) => run('claimJob', { name, holder }, leaseNow(), leaseSeconds * 1000),
       release: (name, holder, seconds) => run('releaseJob', { name, holder }, leaseNow() + seconds * 1000),
     },
-    volume: createVolumeFacts({ reads, read, run, now, forget }),
+    volume: createVolumeFacts({ reads, read, run, now, textsOf, forget }),
     history: createHistory({ read }),
     collection: createCollectionFacts({ read, run, now, textsOf }),
     rules: createRuleFacts({ read, run, now, textsOf, protection }),
     sizes: createSizeFacts({ read, run, textsOf }),
-    quotas: createQuotaFacts({ read, run, textsOf }),
+    quotas: createQuotaFacts({ read, run, now, textsOf }),
+    rows: createRowFacts({ read, run, textsOf }),
     uploadStates: createUploadStates({ read, run, now }),
     accounts: createAccountFacts({ read, run, now }),
     vault: createVault({ read, run, now }),

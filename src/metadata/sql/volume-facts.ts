@@ -3,8 +3,9 @@ import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { type RepositoryFacts, registry2, type VolumeFacts } from '../volume-facts.ts'
 import type { Run } from './commands.ts'
+import type { Dialect } from './dialect.ts'
 import type { createReads } from './reads.ts'
-import { type Row, sql, type Steps } from './statement.ts'
+import { type Row, sql, type Steps, type Value } from './statement.ts'
 
 /** Rows read in one step of the event loop: about a millisecond. */
 const pageSize = 500
@@ -23,11 +24,12 @@ interface Deps {
   read<Result>(steps: Steps<Result>): Result | Promise<Result>
   run: Run
   now(): number
+  textsOf: Dialect['textsOf']
   forget(repository: string, digest: Digest | undefined, tags: string[]): void
 }
 
 /** Reads for, and hands in, what keeps database and tree alike. */
-export function createVolumeFacts({ reads, read, run, now, forget }: Deps): VolumeFacts {
+export function createVolumeFacts({ reads, read, run, now, textsOf, forget }: Deps): VolumeFacts {
   async function each(text: string, id: number, take: (row: Row) => void): Promise<void> {
     for (let last = ''; ;) {
       const rows = await read(rowsOf(text, id, last))
@@ -64,6 +66,14 @@ export function createVolumeFacts({ reads, read, run, now, forget }: Deps): Volu
       return facts
     },
 
+    async needed(name, digests) {
+      const found = new Set<Digest>()
+      for (let from = 0; from < digests.length; from += pageSize)
+        for (const { value } of await read(rowsOf(needed(textsOf), digests.slice(from, from + pageSize), name)))
+          found.add(value as Digest)
+      return found
+    },
+
     async takeIn(name, found, since) {
       const isTaken = await run('takeIn', name, found, { now: now(), since })
       forget(
@@ -87,6 +97,11 @@ const repositories = `
       or exists (select 1 from blob_link where repository_id = repository.id))
   order by name limit ${pageSize}`
 
-function* rowsOf(text: string, ...values: (string | number)[]): Steps<Row[]> {
+const needed = (textsOf: Dialect['textsOf']) => `
+  select value from ${textsOf('?1')} cross join repository where repository.name = ?2 and (
+    exists (select 1 from reference where repository_id = repository.id and digest = value)
+    or exists (select 1 from manifest where repository_id = repository.id and is_referring = 0))`
+
+function* rowsOf(text: string, ...values: Value[]): Steps<Row[]> {
   return yield sql(text, ...values)
 }

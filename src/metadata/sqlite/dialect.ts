@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { Dialect } from '../sql/dialect.ts'
 import { migrationsFrom, type Words } from '../sql/schema.ts'
+import { isDamaged, withAdvice } from './damaged.ts'
 import { type Row, sql, type Statement, type Value } from '../sql/statement.ts'
 
 /** One thread writes here, so that there is nobody to lock out and no event that comes late. */
@@ -49,13 +50,17 @@ export function versionOf(database: DatabaseSync): number {
   return Number(database.prepare('pragma user_version').get()?.user_version)
 }
 
-/** Executes statements on this connection; each text is prepared once. */
+/** Executes statements on this connection; each text is prepared once. Of a damaged database its errors say what to do. */
 export function createExecute(database: DatabaseSync): (statement: Statement) => Row[] {
   const prepared = new Map<string, StatementSync>()
   return ({ text, values }) => {
-    let statement = prepared.get(text)
-    if (!statement) prepared.set(text, (statement = database.prepare(text)))
-    return statement.all(...toInputs(values))
+    try {
+      let statement = prepared.get(text)
+      if (!statement) prepared.set(text, (statement = database.prepare(text)))
+      return statement.all(...toInputs(values))
+    } catch (error) {
+      throw isDamaged(error) ? withAdvice(error as Error) : error
+    }
   }
 }
 

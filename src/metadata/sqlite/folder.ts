@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -47,4 +47,10 @@ export function syncFolder(path: string): void {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) throw error
   }
+}
+
+/** Gives a database and its log another name, with the moment in it. */
+export function putAside(path: string, moment: Date): void {
+  const aside = `${path}.${moment.toISOString().replaceAll(':', '-')}`
+  for (const part of ['', '-wal', '-shm']) if (existsSync(path + part)) renameSync(path + part, aside + part)
 }

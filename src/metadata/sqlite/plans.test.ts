@@ -45,8 +45,12 @@ describe('SQLite', () => {
   })
 
   it('counts for a quota only what its repositories hold', () => {
-    const { commands } = createQuotaCommands(dialect)
-    const plan = textsOf(commands.setQuota({ scope: 'team', limit: 1, soft: 1, isConfigured: false })).flatMap(planOf)
+    const act = { at: 0, actor: { name: '', address: '' } }
+    function* nothing(): Steps<void> {}
+    const { commands } = createQuotaCommands(dialect, () => nothing())
+    const plan = textsOf(commands.setQuota({ scope: 'team', limit: 1, soft: 1, isConfigured: false }, act)).flatMap(
+      planOf,
+    )
     assert.ok(plan.some((detail) => detail.startsWith('SEARCH reference')))
     for (const detail of plan) assert.doesNotMatch(detail, /SCAN (reference|manifest|blob)/)
   })

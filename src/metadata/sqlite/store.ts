@@ -1,4 +1,3 @@
-import { existsSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Reference } from '../../oci/reference.ts'
@@ -9,8 +8,9 @@ import type { Run } from '../sql/commands.ts'
 import { createReads } from '../sql/reads.ts'
 import { type Steps, takeSteps } from '../sql/statement.ts'
 import { createSqlStore, type SqlStore } from '../sql/store.ts'
+import { damageAdvice, isDamaged } from './damaged.ts'
 import { createExecute, dialect, migrate } from './dialect.ts'
-import { lockFolder, makeDatabaseFile, makeFolder, syncFolder } from './folder.ts'
+import { lockFolder, makeDatabaseFile, makeFolder, putAside, syncFolder } from './folder.ts'
 import { createMemory } from './memory.ts'
 import { openWithReserve } from './reserve.ts'
 import { createWriter } from './writer.ts'
@@ -92,15 +92,7 @@ function openDatabase(path: string): DatabaseSync {
     return database
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(
-      `Cannot open ${path}: ${reason}; can this user write to the folder and its files? If the database is damaged, holdfast reindex makes it anew`,
-      { cause },
-    )
+    const advice = isDamaged(cause) ? damageAdvice : 'can this user write to the folder and its files?'
+    throw new Error(`Cannot open ${path}: ${reason}; ${advice}`, { cause })
   }
-}
-
-/** Gives a database and its log another name, with the moment in it. */
-function putAside(path: string, moment: Date): void {
-  const aside = `${path}.${moment.toISOString().replaceAll(':', '-')}`
-  for (const part of ['', '-wal', '-shm']) if (existsSync(path + part)) renameSync(path + part, aside + part)
 }
