@@ -21,10 +21,20 @@ export async function bind(server: Server, address: Address): Promise<Address> {
   return typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address
 }
 
+/** Who connects all the time may hold up a stop so long. */
+const acceptMs = 1000
+
 /** Accepts who has connected already: to close now would reset those connections, and requests with them. */
-export async function acceptWaiting(): Promise<void> {
-  // The rest of this turn of the event loop, and a whole one.
-  for (let turn = 0; turn < 2; turn++) await setImmediate()
+export async function acceptWaiting(server: Server): Promise<void> {
+  let isMore = true
+  const note = () => (isMore = true)
+  server.on('connection', note)
+  for (const end = performance.now() + acceptMs; isMore && performance.now() < end;) {
+    isMore = false
+    // The rest of this turn of the event loop, and a whole one: each accepts one connection.
+    for (let turn = 0; turn < 2; turn++) await setImmediate()
+  }
+  server.off('connection', note)
 }
 
 /** `127.0.0.1:5000`, `[::1]:5000` or the path of a socket. */

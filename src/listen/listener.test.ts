@@ -16,10 +16,10 @@ it('answers who was connected already when it stops, though it has not come to a
     clock: { now: () => new Date() },
   })
   const { port } = (await listener.listen()) as { port: number }
-  const client = connect(port, '127.0.0.1')
+  const clients = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))
   await new Promise<void>((resolve) => process.nextTick(resolve)) // the kernel connects at once
   const closed = listener.close(5000)
-  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-  assert.match(await text(client), /^HTTP\/1.1 200 OK\r\n[^]*here$/)
+  for (const client of clients) client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  for (const answer of await Promise.all(clients.map(text))) assert.match(answer, /^HTTP\/1.1 200 OK\r\n[^]*here$/)
   await closed
 })

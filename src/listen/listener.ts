@@ -108,7 +108,7 @@ export function createListener(options: ListenerOptions): Listener {
       http1.take(socket)
     },
     async close(graceMs) {
-      await acceptWaiting()
+      await acceptWaiting(server)
       // Not http's own close: it cuts idle connections at once, under the feet of requests that are on the wire already.
       const closed = Promise.all([
         new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve())),

@@ -113,7 +113,7 @@ export function createSupervisor({ configuration, count, program, log }: Supervi
       return bound
     },
     async close(graceMs = drainMs) {
-      await acceptWaiting()
+      await acceptWaiting(server)
       server.close()
       await Promise.race([balancer.settle(), setTimeout(answerMs, undefined, { ref: false })])
       for (const seat of seats) seat.stop()
