@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Readable, Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { after, before, describe, it } from 'node:test'
 import type { ByteRange, Content } from '../http/types.ts'
 import type { StorageDriver } from '../registry/ports/storage.ts'
@@ -136,6 +137,13 @@ export function testStorageDriver(name: string, create: () => Promise<Created>):
         assert.equal((await driver.stat('append/c'))?.size, 600_000)
         await driver.append('append/c', 600_000, Readable.from([bytes.subarray(600_000)]), ignore)
         assert.ok((await read('append/c'))?.equals(bytes))
+      })
+
+      it('takes nothing from a source that has come to its end before', { timeout: 10_000 }, async () => {
+        const source = Readable.from([]).resume()
+        await finished(source)
+        assert.equal(await driver.append('append/ended', 0, source, ignore), 0)
+        assert.equal((await driver.stat('append/ended'))?.size, 0)
       })
 
       it('throws when the source was destroyed before it began', { timeout: 10_000 }, async () => {

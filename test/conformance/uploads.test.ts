@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { type Answer, type CallOptions, codesOf, digestOf, pathOf, useRegistry } from '../support/client.ts'
+import { exchange } from '../support/raw-http.ts'
 
 const registry = await useRegistry()
 const repository = 'uploads/app'
@@ -271,4 +272,20 @@ describe('DELETE of an upload (end-14)', () => {
       if (method !== 'HEAD') assert.deepEqual(codesOf(after), ['BLOB_UPLOAD_UNKNOWN'])
     }
   })
+})
+
+it('takes a request that has no body and does not say so for an empty one', async () => {
+  const { port } = new URL(registry.url)
+  const digest = digestOf('')
+  const status = async (method: string, path: string) => {
+    const head = `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
+    return (await exchange(Number(port), Buffer.from(head), { method })).answers.map((answer) => answer.status)
+  }
+  assert.deepEqual(await status('POST', `${uploads}?digest=${digest}`), [201])
+  const place = await start()
+  assert.deepEqual(await status('PATCH', place), [202])
+  const more = place.includes('?') ? '&' : '?'
+  assert.deepEqual(await status('PUT', `${place}${more}digest=${digest}`), [201])
+  assert.deepEqual(await status('PUT', `${await start()}${more}digest=${digest}`), [201])
+  assert.deepEqual(await status('PUT', `/v2/${repository}/manifests/empty`), [400])
 })
