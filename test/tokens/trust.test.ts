@@ -163,7 +163,7 @@ describe("a robot's trust", () => {
     assert.equal(await status(manifest, basic(login, issuer.sign(claims()))), 200)
     assert.equal((await run('rm', 'acme', 'ci', id)).code, 0)
     assert.equal((await run('rm', 'acme', 'ci', id)).code, 5)
-    assert.equal((await run('add', 'acme', 'ci', '--issuer', issuer.url)).code, 1)
+    assert.equal((await run('add', 'acme', 'ci', '--issuer', issuer.url)).code, 2)
     assert.equal((await run('turn', 'acme', 'ci')).code, 2)
   })
 })

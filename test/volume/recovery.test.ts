@@ -74,7 +74,10 @@ describe('after kill -9 under load', { skip: need('docker-registry') }, () => {
     const loads = await killUnderLoad(data)
     const repaired = await holdfast('fsck', '--data', data, '--repair')
     assert.equal(repaired.code, 0, repaired.output)
-    assert.deepEqual(await holdfast('fsck', '--data', data), { code: 0, output: 'nothing is wrong\n' })
+    const checked = await holdfast('fsck', '--data', data)
+    assert.equal(checked.code, 0, checked.output)
+    // Bytes of a push that was not acknowledged may be left over: they are told of, and nothing wrong.
+    assert.match(checked.output, /^(?:.* bytes that no repository and no manifest knows; .*\n)*nothing is wrong\n$/)
     const other = await startOther('docker-registry', data)
     await expectAcknowledged(other.url, loads)
     const there = await inventoryOf(other.url)
