@@ -34,7 +34,7 @@ export function createHttp1({ handle, refuse, headersMs, idleMs, lingerMs }: Htt
     requestTimeout: 0, // a layer may take hours: the watchdog guards the rate instead
     headersTimeout: headersMs,
     connectionsCheckingInterval: Math.min(2000, headersMs),
-    optimizeEmptyRequests: true, // most have no body: a stream that tells of nothing is a fifth of the work
+    optimizeEmptyRequests: true, // most have no body: a stream that tells of nothing is a sixth of the work
     keepAliveTimeout: 0, // it sets a timer with every answer: a look at all connections now and then costs less
     maxHeaderSize: 64 << 10,
     highWaterMark: 64 << 10,

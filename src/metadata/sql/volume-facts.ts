@@ -30,25 +30,24 @@ interface Deps {
 
 /** Reads for, and hands in, what keeps database and tree alike. */
 export function createVolumeFacts({ reads, read, run, now, textsOf, forget }: Deps): VolumeFacts {
-  async function each(text: string, id: number, take: (row: Row) => void): Promise<void> {
+  /** Pages of rows, each after the last key of the one before; requests come in between. */
+  async function* pages(text: string, ...values: Value[]): AsyncGenerator<Row[]> {
     for (let last = ''; ;) {
-      const rows = await read(rowsOf(text, id, last))
-      for (const row of rows) take(row)
+      const rows = await read(rowsOf(text, ...values, last))
+      yield rows
       if (rows.length < pageSize) return
       last = String(rows.at(-1)!.key)
       await setImmediate()
     }
   }
 
+  async function each(text: string, id: number, take: (row: Row) => void): Promise<void> {
+    for await (const rows of pages(text, id)) for (const row of rows) take(row)
+  }
+
   return {
     async *repositories() {
-      for (let last = ''; ;) {
-        const rows = await read(rowsOf(repositories, last))
-        for (const { name } of rows) yield String(name)
-        if (rows.length < pageSize) return
-        last = String(rows.at(-1)!.name)
-        await setImmediate()
-      }
+      for await (const rows of pages(repositories)) for (const { key } of rows) yield String(key)
     },
 
     async of(name) {
@@ -92,7 +91,7 @@ export function createVolumeFacts({ reads, read, run, now, textsOf, forget }: De
 }
 
 const repositories = `
-  select name from repository where name > ?1
+  select name as key from repository where name > ?1
     and (exists (select 1 from manifest where repository_id = repository.id and trashed_at is null)
       or exists (select 1 from blob_link where repository_id = repository.id))
   order by name limit ${pageSize}`
